@@ -1,0 +1,88 @@
+/** Shared pieces of schemas: what they let through, Postgres, Avro and JSON can hold. */
+import { z } from 'zod';
+
+// Postgres refuses NUL in text; half a surrogate pair has no UTF-8.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is there to refuse that very character.
+const storable = /^[^\u0000\ud800-\udfff]*$/u;
+const unstorable = 'must not contain NUL or half a surrogate pair';
+
+/** A text of `min` to `max` UTF-16 units. */
+export function text(max: number, min = 0) {
+  // As metadata: of a regex with a flag the generator makes a pattern that matches nothing.
+  return z
+    .string()
+    .min(min)
+    .max(max)
+    .refine((value) => storable.test(value), unstorable)
+    .meta({ pattern: '^[^\\u0000\\ud800-\\udfff]*$' });
+}
+
+/** A whole number within the bounds; those of Postgres' integer when none are given. */
+export function int(min = -2_147_483_648, max = 2_147_483_647) {
+  return z.int().min(min).max(max);
+}
+
+/** Minor units; bounded so that 200 lines of 1,000 pieces stay a safe integer. */
+export const moneyMax = 10_000_000_000;
+export const money = z.int().min(0).max(moneyMax).meta({ description: 'Minor units of the currency.' });
+
+/** ISO 4217, such as EUR. */
+export const currency = z
+  .string()
+  .regex(/^[A-Z]{3}$/, 'must be three capital letters (ISO 4217)')
+  .meta({ example: 'EUR' });
+
+/** In a path, anything else is 404; elsewhere 422. */
+export const uuid = z.uuid();
+
+/** RFC 3339 with an offset. */
+export const timestamp = z.iso.datetime({ offset: true }).max(40);
+
+/** `Idempotency-Key`: 1 to 255 visible characters, in quotes (IETF draft) or bare. */
+export const idempotencyKey = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
+  .transform((key) => (key.length > 2 && key.startsWith('"') && key.endsWith('"') ? key.slice(1, -1) : key));
+
+/** A whole number in a query string. */
+export function queryInt(min: number, max: number) {
+  return z
+    .string()
+    .regex(/^-?\d{1,16}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+    .meta({ type: 'integer', minimum: min, maximum: max });
+}
+
+/** true or false in a query string. */
+export const queryBoolean = z.enum(['true', 'false']).transform((word) => word === 'true');
+
+/**
+ * An object of free form, such as a product's attributes: bounded in depth, entries and size, and storable as
+ * jsonb throughout.
+ */
+export function freeObject({ depthMax = 5, entriesMax = 200, bytesMax = 16_384 } = {}) {
+  return z.record(z.string(), z.unknown()).superRefine((value, issues) => {
+    const budget = { entries: entriesMax };
+    const fault = faultIn(value, depthMax, budget);
+    if (fault !== undefined) issues.addIssue({ code: 'custom', message: fault });
+    else if (Buffer.byteLength(JSON.stringify(value)) > bytesMax) {
+      issues.addIssue({ code: 'custom', message: `must not exceed ${bytesMax} bytes` });
+    }
+  });
+}
+
+function faultIn(value: unknown, depth: number, budget: { entries: number }): string | undefined {
+  if (typeof value === 'string') return storable.test(value) ? undefined : unstorable;
+  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    return 'must not contain integers beyond ±(2^53 − 1)';
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (depth === 0) return 'is nested too deeply';
+  for (const [key, item] of Object.entries(value)) {
+    if (--budget.entries < 0) return 'has too many entries';
+    const fault = faultIn(key, depth, budget) ?? faultIn(item, depth - 1, budget);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
