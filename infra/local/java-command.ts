@@ -1,0 +1,64 @@
+/** How the JVMs of the stack are started: small heaps, one collector thread, an AOT cache when one was made. */
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { cleanEnvironment, type PartContext } from './part.ts';
+import type { Command } from './supervisor.ts';
+
+export type JvmName = 'kafka' | 'registry' | 'connect';
+
+const heaps: Record<JvmName, string> = { kafka: '192m', connect: '192m', registry: '128m' };
+const metaspaces: Record<JvmName, string> = { kafka: '128m', connect: '192m', registry: '256m' };
+
+export type JvmOptions = {
+  name: JvmName;
+  /** System properties and agents. Nothing secret: everybody on the machine can read a command line. */
+  options: string[];
+  /** Class path and main class, or -jar. */
+  main: string[];
+  cwd: string;
+};
+
+export function jvmCommand(context: PartContext, { name, options, main, cwd }: JvmOptions): Command {
+  return {
+    file: context.files.java.bin,
+    args: [
+      `-Xms${heaps[name]}`,
+      `-Xmx${heaps[name]}`,
+      `-XX:MaxMetaspaceSize=${metaspaces[name]}`,
+      '-XX:+UseSerialGC',
+      ...(name === 'registry' ? ['-XX:TieredStopAtLevel=1'] : []),
+      '-XX:+ExitOnOutOfMemoryError',
+      '-XX:-UsePerfData',
+      ...options,
+      ...main,
+    ],
+    env: cleanEnvironment(context.env),
+    cwd,
+  };
+}
+
+/** All jars of a folder as a class path; in a fixed order, on which an AOT cache depends. */
+export function classPath(folder: string): string {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.jar'))
+    .sort()
+    .map((name) => path.join(folder, name))
+    .join(path.delimiter);
+}
+
+export function jarIn(folder: string, prefix: string): string {
+  const name = existsSync(folder) ? readdirSync(folder).find((it) => it.startsWith(prefix)) : undefined;
+  if (!name) throw new Error(`${prefix}*.jar is missing in ${folder}`);
+  return path.join(folder, name);
+}
+
+export const log4jOption = (): string =>
+  `-Dlog4j2.configurationFile=file:${path.join(import.meta.dirname, 'log4j2.properties')}`;
+
+/** A value in a .properties file: backslashes are the only character that could change its meaning in ours. */
+export function properties(values: Record<string, string | number | boolean>): string {
+  const lines = Object.entries(values).map(
+    ([key, value]) => `${key}=${String(value).replaceAll('\\', '\\\\')}`,
+  );
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,63 @@
+/** Apicurio Registry, stored in Postgres; every request needs a password. */
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { jvmCommand, properties } from './java-command.ts';
+import { basic, expectOk, host, type PartContext } from './part.ts';
+import { writePrivately } from './secrets.ts';
+import type { ProcessDefinition } from './supervisor.ts';
+
+const user = 'ragline';
+
+/** The Confluent API's address, with user and password. */
+export const registryUrl = ({ ports, secrets }: PartContext): string =>
+  `http://${user}:${secrets.registry}@${host}:${ports.registry}/apis/ccompat/v7`;
+
+/** `databaseUrl` names the registry's own database, with its role and password. */
+export function registry(context: PartContext, databaseUrl: string): ProcessDefinition {
+  const dir = path.join(context.dataDir, 'registry');
+  const config = path.join(dir, 'application.properties');
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const api = `http://${host}:${context.ports.registry}/apis/ccompat/v7`;
+  return {
+    name: 'registry',
+    logFile: path.join(context.logsDir, 'registry.log'),
+    command: () => {
+      writePrivately(config, properties(configOf(context, new URL(databaseUrl))));
+      return jvmCommand(context, {
+        name: 'registry',
+        options: [`-Dquarkus.config.locations=${config}`],
+        main: ['-jar', path.join(context.files.registryDir, 'quarkus-run.jar')],
+        cwd: dir,
+      });
+    },
+    ready: () => expectOk(`${api}/subjects`, basic(user, context.secrets.registry)),
+    readyWithinMs: 90_000,
+  };
+}
+
+function configOf({ ports, secrets }: PartContext, database: URL): Record<string, string | number | boolean> {
+  return {
+    'quarkus.http.host': host,
+    'quarkus.http.port': ports.registry,
+    'quarkus.management.host': host,
+    'quarkus.management.port': ports.registry_management,
+    'quarkus.log.level': 'WARN',
+    'quarkus.http.access-log.enabled': false,
+    'apicurio.storage.kind': 'sql',
+    'apicurio.storage.sql.kind': 'postgresql',
+    'apicurio.datasource.url': `jdbc:postgresql://${database.host}${database.pathname}`,
+    'apicurio.datasource.username': decodeURIComponent(database.username),
+    'apicurio.datasource.password': decodeURIComponent(database.password),
+    'apicurio.datasource.jdbc.initial-size': 2,
+    'apicurio.datasource.jdbc.min-size': 2,
+    'apicurio.datasource.jdbc.max-size': 10,
+    'quarkus.http.auth.basic': true,
+    'apicurio.auth.role-based-authorization': true,
+    'quarkus.security.users.embedded.plain-text': true,
+    [`quarkus.security.users.embedded.users.${user}`]: secrets.registry,
+    [`quarkus.security.users.embedded.roles.${user}`]: 'sr-admin',
+    // What the registry leaves open to everybody (its own pages, the list of its features) is closed too.
+    'quarkus.http.auth.permission.all.paths': '/*',
+    'quarkus.http.auth.permission.all.policy': 'authenticated',
+  };
+}
