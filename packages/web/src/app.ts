@@ -19,6 +19,8 @@ export type AppOptions = {
   api: Api;
   /** For routes that name none of their own; 1 MiB when not given. */
   bodyLimitBytes?: number;
+  /** Whose X-Forwarded-For is believed for `req.ip`; this machine's when not given. */
+  trustProxy?: readonly string[];
   /** Adds routes ahead of the probes and the API, which they may replace (the gateway's `/readyz`). */
   routes?: (app: Express) => void;
 };
@@ -36,6 +38,7 @@ export function createApp(options: AppOptions): { app: Express } {
   // Our ETags are versions; Express's own would hash every answer.
   app.disable('etag');
   app.set('query parser', 'simple');
+  app.set('trust proxy', [...(options.trustProxy ?? ['loopback'])]);
 
   app.use(begin(log, metrics));
   app.use(apiHeaders);
