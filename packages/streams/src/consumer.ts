@@ -1,0 +1,280 @@
+/**
+ * A consumer group's member: decoded (or raw) handlers, keys in parallel, order kept where it is asked for,
+ * nothing committed before its effect, and what fails for good in `<group>.dlq`.
+ *
+ *   fetch (member) → batches without holes (assignment) → lanes, attempts, low water (partition) → commit
+ */
+import type { Health } from '@ragline/runtime/health';
+import type { Logger } from '@ragline/runtime/logger';
+import type { Metrics } from '@ragline/runtime/metrics';
+import type { SchemaName } from '@ragline/schemas/types.generated';
+import type { Kafka } from 'kafkajs';
+import { type AssignmentOptions, createAssignment } from './assignment.ts';
+import { consumerMetrics } from './consumer-metrics.ts';
+import { type FetchedBatch, type Member, startMember } from './member.ts';
+import { startGroupOffsets } from './offsets.ts';
+import { createOutcomes, type Finished } from './outcomes.ts';
+import { createPartitionRun, type Work } from './partition.ts';
+import type { Producer } from './producer.ts';
+import type { DecodedEvent } from './record.ts';
+import { createSlots } from './slots.ts';
+import { createWatchdog } from './watchdog.ts';
+import { eventWork, type Handling, rawWork } from './work.ts';
+
+export type { Finished };
+
+export type ConsumerOptions = Handling & {
+  kafka: Kafka;
+  /** Not a setting: under another name the group has no offsets and reads everything again. */
+  groupId: string;
+  /** With a schema, records of any other become dead letters (`schema_unexpected`). */
+  topics: readonly { name: string; schema: SchemaName | null }[];
+  /** by-key: records of one key one after another. none: all in parallel. */
+  order: 'by-key' | 'none';
+  /** Writes dead letters. */
+  producer: Producer;
+  log: Logger;
+  metrics: Metrics;
+  health?: Health;
+  /** Handlers, or batches, at a time over all partitions. */
+  concurrency?: number;
+  /** Records a batch, at most. */
+  batchMax?: number;
+  /** How long a stop waits for handlers that have begun, before it aborts them. */
+  stopWithinMs?: number;
+  onFinished?: (finished: Finished) => void;
+};
+
+export type Running = { stop(): Promise<void> };
+
+// How long a batch may hold up the next fetch: long enough for a handler to be done before a rebalance is noticed.
+const holdMs = 1_000;
+const commitEveryMs = 250;
+const lookEveryMs = 5_000;
+const stallMs = 45_000;
+const readyWithinMs = 15_000;
+const abortedWithinMs = 1_000;
+
+/**
+ * Starts a member of the group; resolves after its first join. Reads a new group's topics from their beginning.
+ *
+ * stop() begins nothing more, waits for the handlers that have begun, commits, and leaves the group.
+ */
+export async function startConsumer(options: ConsumerOptions): Promise<Running> {
+  if ('handleRaw' in options) {
+    return run(options, rawWork(options.groupId, options.handleRaw), () => undefined);
+  }
+  const schemas = new Map(options.topics.map(({ name, schema }) => [name, schema ?? undefined]));
+  const work = eventWork(options.groupId, options, (topic) => schemas.get(topic));
+  return run(options, work, (event) => event);
+}
+
+async function run<E>(
+  options: ConsumerOptions,
+  work: Work<E>,
+  eventOf: (event: E) => DecodedEvent | undefined,
+): Promise<Running> {
+  const { kafka, groupId, order, producer, metrics, log, concurrency = 16, batchMax = 500 } = options;
+  const topics = options.topics.map(({ name }) => name);
+  const shown = consumerMetrics(metrics, groupId);
+  const slots = createSlots(concurrency);
+  const { bury, finished } = createOutcomes({
+    groupId,
+    producer,
+    shown,
+    eventOf,
+    log,
+    onFinished: options.onFinished,
+  });
+  const offsets = await startGroupOffsets({ kafka, groupId, log });
+  const ends = new Map<string, bigint>();
+  let member: Member | undefined;
+  let rebuilding: Promise<void> | undefined;
+  let committing: Promise<void> | undefined;
+  let hasJoined = false;
+  let isStopping = false;
+
+  const makeRun: AssignmentOptions['makeRun'] = (topic, partition) => {
+    // kafkajs remembers across joins what was paused.
+    member?.resume(topic, partition);
+    shown.paused(topic, partition, false);
+    const onFetching = (wanted: boolean, reason: string | undefined) => {
+      if (wanted) member?.resume(topic, partition);
+      else member?.pause(topic, partition);
+      shown.paused(topic, partition, !wanted);
+      if (!wanted) log.info('partition is paused', { group: groupId, topic, partition, reason });
+    };
+    const timedWork = timed(work, (seconds) => shown.handled(topic, seconds));
+    const own = { topic, partition, order, work: timedWork, slots, batchMax };
+    return createPartitionRun<E>({
+      ...own,
+      bury,
+      onFinished: finished,
+      onFetching,
+      log,
+      random: Math.random,
+    });
+  };
+  const assignment = createAssignment({ makeRun, committedOffsets: offsets.committed, onGone: shown.forget });
+
+  async function onBatch(batch: FetchedBatch, taken: () => void): Promise<void> {
+    if (isStopping) return;
+    const { topic, partition, from, highWatermark, records } = batch;
+    ends.set(`${topic}/${partition}`, highWatermark);
+    const result = await assignment.take(batch, taken);
+    if (result.kind === 'rewind') {
+      const hole = { from: String(result.at), to: String(from) };
+      log.warn('a hole before a batch is read again', { group: groupId, topic, partition, ...hole });
+      member?.seek(topic, partition, result.at);
+    }
+    if (result.kind !== 'taken') return;
+    // Behind records that take long the next fetch does not wait.
+    if (result.run.open() === records.length) await orAfter(holdMs, result.run.idle());
+    showLag();
+  }
+
+  function showLag(): void {
+    for (const { topic, partition, committable } of assignment.runs()) {
+      const end = ends.get(`${topic}/${partition}`);
+      const at = committable();
+      if (end !== undefined && at !== undefined) shown.lag(topic, partition, Math.max(0, Number(end - at)));
+    }
+  }
+
+  /** One commit at a time; what Kafka refuses is committed the next time, or is another member's by then. */
+  function commit(): Promise<void> {
+    committing ??= commitOnce()
+      .catch((error: unknown) => log.debug('offsets were not committed', { group: groupId, error }))
+      .finally(() => {
+        committing = undefined;
+      });
+    return committing;
+  }
+
+  async function commitOnce(): Promise<void> {
+    const uncommitted = assignment.uncommitted();
+    if (member === undefined || uncommitted.topics.length === 0) return;
+    await member.commit(uncommitted);
+    assignment.committed(uncommitted);
+  }
+
+  const watchdog = createWatchdog({
+    stallMs,
+    now: Date.now,
+    onStall: (silentMs) => lost('stalled', new Error(`No fetch for ${silentMs} ms`)),
+  });
+
+  function lost(reason: string, error: Error): void {
+    if (isStopping || rebuilding !== undefined) return;
+    log.warn('consumer is built anew', { group: groupId, reason, error });
+    shown.restarted(reason);
+    hasJoined = false;
+    const old = member;
+    member = undefined;
+    assignment.join({});
+    rebuilding = (async () => {
+      await old?.stop();
+      await build();
+    })().finally(() => {
+      rebuilding = undefined;
+    });
+  }
+
+  /** Tries until there is a member, or nobody wants one. */
+  async function build(): Promise<void> {
+    for (let waitMs = 200; !isStopping; waitMs = Math.min(waitMs * 2, 2_000)) {
+      try {
+        member = await startMember({ kafka, groupId, topics, ...memberEvents });
+        return;
+      } catch (error) {
+        log.warn('group was not joined', { group: groupId, error });
+        await orAfter(waitMs, new Promise(() => {}));
+      }
+    }
+  }
+
+  const holdBack = (isHeld: boolean) => {
+    for (const it of assignment.runs()) it.holdBack(isHeld);
+  };
+  const memberEvents = {
+    onBatch,
+    onJoin(partitionsOf: Record<string, number[]>) {
+      hasJoined = true;
+      watchdog.sign();
+      shown.joined();
+      log.info('partitions assigned', { group: groupId, partitions: partitionsOf });
+      assignment.join(isStopping ? {} : partitionsOf);
+    },
+    onRebalancing() {
+      holdBack(true);
+      void (committing ?? Promise.resolve()).then(commit);
+    },
+    onFiltered(topic: string, partition: number, from: bigint, next: bigint) {
+      void assignment.skip(topic, partition, from, next).catch(() => {});
+    },
+    onLost: (error: Error) => lost('crashed', error),
+    onSign() {
+      watchdog.sign();
+      // kafkajs meant to join anew and could not: it fetches on under the same assignment.
+      holdBack(false);
+    },
+  };
+
+  const commitTimer = setInterval(() => void commit(), commitEveryMs);
+  const lookTimer = setInterval(async () => {
+    watchdog.check();
+    for (const topic of topics) {
+      for (const [partition, end] of (await offsets.ends(topic)) ?? [])
+        ends.set(`${topic}/${partition}`, end);
+    }
+    showLag();
+  }, lookEveryMs);
+  options.health?.check(`group ${groupId}`, () => {
+    if (!hasJoined) throw new Error('has not joined');
+    if (watchdog.silentMs() > readyWithinMs) throw new Error(`no fetch for ${watchdog.silentMs()} ms`);
+  });
+  await build();
+
+  return {
+    async stop() {
+      isStopping = true;
+      clearInterval(commitTimer);
+      clearInterval(lookTimer);
+      const runs = assignment.runs();
+      for (const it of runs) it.end();
+      const settled = Promise.all(runs.map((it) => it.settled()));
+      await orAfter(options.stopWithinMs ?? 8_000, settled);
+      for (const it of runs) it.abort();
+      await orAfter(abortedWithinMs, settled);
+      await committing;
+      await commit();
+      await rebuilding;
+      await member?.stop();
+      await offsets.stop();
+    },
+  };
+}
+
+function timed<E>({ admit, one, many }: Work<E>, observe: (seconds: number) => void): Work<E> {
+  const timing = async <T>(work: Promise<T>): Promise<T> => {
+    const startedAt = performance.now();
+    try {
+      return await work;
+    } finally {
+      observe((performance.now() - startedAt) / 1_000);
+    }
+  };
+  return {
+    admit,
+    one: (event, attempt) => timing(one(event, attempt)),
+    many: many === undefined ? undefined : (events, attempt) => timing(many(events, attempt)),
+  };
+}
+
+/** Waits for the promise, but not longer. */
+async function orAfter(ms: number, promise: Promise<unknown>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}

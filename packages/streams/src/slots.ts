@@ -1,0 +1,31 @@
+/** How many handlers of one consumer run at a time, over all its partitions. */
+export type Slots = {
+  /** Takes a slot; when none is free, `wake` is called once, as soon as one is. */
+  take(wake: () => void): boolean;
+  release(): void;
+};
+
+export function createSlots(count: number): Slots {
+  let free = count;
+  // In the order of asking, so that no partition starves.
+  const sleepers = new Set<() => void>();
+
+  return {
+    take(wake) {
+      if (free > 0) {
+        free -= 1;
+        sleepers.delete(wake);
+        return true;
+      }
+      sleepers.add(wake);
+      return false;
+    },
+    release() {
+      free += 1;
+      const { value: wake } = sleepers.values().next();
+      if (wake === undefined) return;
+      sleepers.delete(wake);
+      wake();
+    },
+  };
+}
