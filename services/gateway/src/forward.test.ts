@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { afterEach, describe, it } from 'mocha';
+import { startFakeService, startTestGateway } from './testing.ts';
+
+const stops: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+async function gatewayWith(
+  services: Parameters<typeof startTestGateway>[0],
+  env: Record<string, string> = {},
+) {
+  const gateway = await startTestGateway(services, env);
+  stops.push(gateway.stop);
+  return gateway;
+}
+
+async function fake(options: Parameters<typeof startFakeService>[0] = {}) {
+  const service = await startFakeService(options);
+  stops.push(service.stop);
+  return service;
+}
+
+describe('passing requests to services', () => {
+  it('sends each path to its service, body and query untouched', async () => {
+    const [identity, orders] = [await fake(), await fake()];
+    const { url } = await gatewayWith({ identity: [identity.url], orders: [orders.url] });
+    await fetch(`${url}/v1/auth/login`, { method: 'POST', body: '{"a":1}' });
+    const answer = await fetch(`${url}/v1/orders?limit=2&cursor=a%2Fb`);
+    assert.equal(answer.status, 200);
+    assert.equal(identity.noted[0]?.body, '{"a":1}');
+    assert.equal(orders.noted[0]?.url, '/v1/orders?limit=2&cursor=a%2Fb');
+  });
+
+  it('keeps a valid request id and passes the trace on', async () => {
+    const orders = await fake();
+    const { url } = await gatewayWith({ orders: [orders.url] });
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    const answer = await fetch(`${url}/v1/orders`, { headers: { 'x-request-id': 'mine-1', traceparent } });
+    assert.equal(answer.headers.get('x-request-id'), 'mine-1');
+    assert.equal(orders.noted[0]?.headers['x-request-id'], 'mine-1');
+    assert.match(orders.noted[0]?.headers.traceparent?.toString() ?? '', /^00-a{32}-[0-9a-f]{16}-01$/);
+  });
+
+  it('tells services the address it saw itself, not the one that a client claims', async () => {
+    const orders = await fake();
+    const { url } = await gatewayWith({ orders: [orders.url] });
+    const forged = {
+      'x-forwarded-for': '6.6.6.6',
+      'x-forwarded-proto': 'https',
+      forwarded: 'for=6.6.6.6',
+      'x-real-ip': '6.6.6.6',
+      'x-user-id': 'root',
+      'x-tenant-id': 'other',
+      cookie: 'a=b',
+    };
+    await fetch(`${url}/v1/orders`, { headers: forged });
+    const headers = orders.noted[0]?.headers ?? {};
+    assert.equal(headers['x-forwarded-for'], '127.0.0.1');
+    assert.equal(headers['x-forwarded-proto'], 'http');
+    for (const name of ['forwarded', 'x-real-ip', 'x-user-id', 'x-tenant-id', 'cookie']) {
+      assert.equal(headers[name], undefined, name);
+    }
+  });
+
+  it('passes the answer with its headers, but not those of the connection', async () => {
+    const orders = await fake({
+      onRequest: (_req, res) => {
+        res.writeHead(201, {
+          etag: '"1"',
+          location: '/v1/orders/1',
+          connection: 'x-secret, close',
+          'x-secret': '1',
+        });
+        res.end('{}');
+      },
+    });
+    const { url } = await gatewayWith({ orders: [orders.url] });
+    const answer = await fetch(`${url}/v1/orders`, { method: 'POST', body: '{}' });
+    assert.equal(answer.status, 201);
+    assert.equal(answer.headers.get('etag'), '"1"');
+    assert.equal(answer.headers.get('location'), '/v1/orders/1');
+    assert.equal(answer.headers.get('x-secret'), null);
+    assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
+  });
+
+  it('turns to another instance when one refuses the connection, for reads alone', async () => {
+    const [gone, orders] = [await startFakeService(), await fake()];
+    const { url } = await gatewayWith({ orders: [gone.url, orders.url] }, { READY_POLL_MS: '60000' });
+    await gone.stop();
+    const statuses = [];
+    for (let i = 0; i < 4; i++) statuses.push((await fetch(`${url}/v1/orders`)).status);
+    assert.deepEqual(statuses, [200, 200, 200, 200]);
+  });
+
+  it('answers 503 with Retry-After when a service is nowhere', async () => {
+    const { url } = await gatewayWith({});
+    const answer = await fetch(`${url}/v1/orders`, { method: 'POST', body: '{}' });
+    assert.equal(answer.status, 503);
+    assert.equal(answer.headers.get('content-type'), 'application/problem+json');
+    assert.ok(answer.headers.get('retry-after'));
+    const body = await answer.json();
+    assert.equal(body.code, 'unavailable');
+    assert.equal(body.request_id, answer.headers.get('x-request-id'));
+  });
+
+  it('cuts an answer that broke off, so that nobody takes it for whole', async () => {
+    const orders = await fake({
+      onRequest: (_req, res) => {
+        res.write('half');
+        setImmediate(() => res.destroy());
+      },
+    });
+    const { url } = await gatewayWith({ orders: [orders.url] });
+    await assert.rejects(async () => (await fetch(`${url}/v1/orders`)).text());
+  });
+
+  it('does not let a slow reader fill its memory', async () => {
+    const total = 64 * 1024 * 1024;
+    let sent = 0;
+    const orders = await fake({
+      onRequest: (_req, res) => {
+        const chunk = Buffer.alloc(64 * 1024);
+        const more = () => {
+          while (sent < total) {
+            sent += chunk.length;
+            if (!res.write(chunk)) return void res.once('drain', more);
+          }
+          res.end();
+        };
+        more();
+      },
+    });
+    const { port } = await gatewayWith({ orders: [orders.url] });
+    const client = net.connect(port, '127.0.0.1').pause();
+    client.write('GET /v1/orders HTTP/1.1\r\nhost: x\r\n\r\n');
+    // Nothing is read: what was sent comes to rest once the buffers on the way are full.
+    let before = -1;
+    while (sent === 0 || sent !== before) {
+      before = sent;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    client.destroy();
+    assert.ok(sent < total / 2, `${sent} bytes are under way`);
+  });
+});
+
+describe('what is refused before any service hears of it', () => {
+  const refused: [string, RequestInit & { path?: string }, number, string][] = [
+    ['a body over the limit', { method: 'POST', body: 'x'.repeat(2_000) }, 413, 'too_large'],
+    [
+      'an encoded body',
+      { method: 'POST', body: 'x', headers: { 'content-encoding': 'gzip' } },
+      415,
+      'unsupported_media_type',
+    ],
+    ['an unknown path', { path: '/v1/other' }, 404, 'not_found'],
+    ['the inside of services', { path: '/internal/trace/1' }, 404, 'not_found'],
+    ['metrics', { path: '/metrics' }, 404, 'not_found'],
+    ['an encoded way to the inside', { path: '/v1/orders/%2e%2e%2f%2e%2e/internal' }, 404, 'not_found'],
+    ['an encoded slash', { path: '/v1/orders/..%2finternal' }, 404, 'not_found'],
+    ['a doubly encoded path', { path: '/v1/orders/%252e%252e/internal' }, 404, 'not_found'],
+    ['an empty segment', { path: '/v1/orders//internal' }, 404, 'not_found'],
+    ['a broken encoding', { path: '/v1/orders/%zz' }, 404, 'not_found'],
+    ['a NUL byte', { path: '/v1/orders/%00' }, 404, 'not_found'],
+  ];
+  for (const [what, { path = '/v1/orders', ...init }, status, code] of refused) {
+    it(`refuses ${what}`, async () => {
+      const orders = await fake();
+      const { url } = await gatewayWith({ orders: [orders.url] }, { BODY_MAX_BYTES: '1000' });
+      const answer = await fetch(url + path, init);
+      assert.equal(answer.status, status);
+      assert.equal((await answer.json()).code, code);
+      assert.deepEqual(orders.noted, []);
+    });
+  }
+
+  it('turns away who asks too often, and says for how long', async () => {
+    const orders = await fake();
+    const { url } = await gatewayWith(
+      { orders: [orders.url] },
+      { RAGLINE_RATE_LIMITS: 'on', RATE_LIMIT_ADDRESS_PER_10S: '3' },
+    );
+    const answers = [];
+    for (let i = 0; i < 4; i++) answers.push(await fetch(`${url}/v1/orders`));
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 200, 200, 429],
+    );
+    assert.ok(Number(answers[3]?.headers.get('retry-after')) >= 1);
+  });
+});
+
+describe('readiness', () => {
+  it('is 503 without identity or orders, and degraded without notifications', async () => {
+    const [identity, orders] = [await fake(), await fake()];
+    const { url } = await gatewayWith({ identity: [identity.url], orders: [orders.url] });
+    const degraded = await fetch(`${url}/readyz`);
+    assert.equal(degraded.status, 200);
+    assert.deepEqual(await degraded.json(), {
+      status: 'degraded',
+      services: { identity: 'ready', orders: 'ready', notifications: 'not_ready' },
+      sentinel: 'off',
+    });
+    orders.setReady(false);
+    while ((await fetch(`${url}/readyz`)).status === 200);
+    assert.equal((await (await fetch(`${url}/readyz`)).json()).status, 'not_ready');
+  });
+});

@@ -1,0 +1,143 @@
+/** One OpenAPI document from those of the services: kept current, the last good one of each kept. */
+import type { Logger } from '@ragline/runtime/logger';
+import { gatewayPaths } from './openapi-own.ts';
+import { isPublic, type ServiceName, serviceNames } from './routes.ts';
+import type { Upstreams } from './upstreams.ts';
+
+export type Json = { [name: string]: unknown };
+
+const refreshMs = 30_000;
+const documentMaxBytes = 4 * 1024 * 1024;
+const fetchTimeoutMs = 5_000;
+
+export type OpenApi = ReturnType<typeof startOpenApi>;
+
+/** Reads the services' documents now, again every 30 s, and whenever an instance becomes ready. */
+export function startOpenApi(options: {
+  upstreams: Upstreams;
+  log: Logger;
+  onChange: (document: Json) => void;
+}) {
+  const { upstreams, log, onChange } = options;
+  const documents = new Map<ServiceName, Json>();
+  const texts = new Map<ServiceName, string>();
+
+  async function refresh(service: ServiceName) {
+    const instance = upstreams.pickReady(service);
+    if (!instance) return;
+    try {
+      const answer = await instance.pool.request({
+        path: '/openapi.json',
+        method: 'GET',
+        signal: AbortSignal.timeout(fetchTimeoutMs),
+      });
+      const text = await answer.body.text();
+      if (answer.statusCode !== 200) throw new Error(`status ${answer.statusCode}`);
+      if (text.length > documentMaxBytes) throw new Error('the document is too large');
+      if (texts.get(service) === text) return;
+      const document: unknown = JSON.parse(text);
+      if (!isObject(document) || !isObject(document.paths)) throw new Error('this is no OpenAPI document');
+      texts.set(service, text);
+      documents.set(service, document);
+      onChange(mergeDocuments(documents));
+    } catch (error) {
+      log.warn('openapi document not read', { upstream: instance.name, error });
+    }
+  }
+
+  const refreshAll = () => void Promise.all(serviceNames.map(refresh));
+  onChange(mergeDocuments(documents));
+  refreshAll();
+  const timer = setInterval(refreshAll, refreshMs);
+  const unsubscribe = upstreams.onChange((instance) => {
+    if (instance.state === 'ready') void refresh(instance.service);
+  });
+
+  return {
+    versions: (): Record<string, string | undefined> =>
+      Object.fromEntries([...documents].map(([service, document]) => [service, versionOf(document)])),
+    stop() {
+      clearInterval(timer);
+      unsubscribe();
+    },
+  };
+}
+
+/**
+ * Joins documents: of each service the paths that can be reached from outside. A component that two services
+ * define differently gets the service's name in front, and so do its references.
+ */
+export function mergeDocuments(documents: ReadonlyMap<ServiceName, Json>): Json {
+  const paths: Json = { ...gatewayPaths.paths };
+  const components: { [kind: string]: Json } = structuredClone(gatewayPaths.components);
+  const tags = new Map<string, unknown>();
+  for (const [service, document] of documents) {
+    const renamed = renamedComponents(service, document, components);
+    const own: unknown = rewriteReferences(document, renamed);
+    if (!isObject(own)) continue;
+    for (const [kind, entries] of Object.entries(objectAt(own, 'components'))) {
+      if (!isObject(entries)) continue;
+      const into = components[kind] ?? {};
+      components[kind] = into;
+      for (const [name, value] of Object.entries(entries)) {
+        into[renamed.get(`#/components/${kind}/${name}`)?.split('/').at(-1) ?? name] = value;
+      }
+    }
+    for (const [path, item] of Object.entries(objectAt(own, 'paths'))) {
+      if (isPublic(service, path)) paths[path] = item;
+    }
+    for (const tag of Array.isArray(own.tags) ? own.tags : []) {
+      if (isObject(tag) && typeof tag.name === 'string') tags.set(tag.name, tag);
+    }
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'RAGline',
+      version: '1.0.0',
+      description: 'Orders over REST, with every step of them on sockets, server-sent events and Kafka.',
+    },
+    servers: [{ url: '/' }],
+    ...(tags.size > 0 ? { tags: [...tags.values()] } : {}),
+    paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (a < b ? -1 : 1))),
+    components,
+  };
+}
+
+function renamedComponents(service: ServiceName, document: Json, taken: { [kind: string]: Json }) {
+  const renamed = new Map<string, string>();
+  for (const [kind, entries] of Object.entries(objectAt(document, 'components'))) {
+    if (!isObject(entries)) continue;
+    for (const [name, value] of Object.entries(entries)) {
+      const present = taken[kind]?.[name];
+      if (present === undefined || JSON.stringify(present) === JSON.stringify(value)) continue;
+      renamed.set(`#/components/${kind}/${name}`, `#/components/${kind}/${service}_${name}`);
+    }
+  }
+  return renamed;
+}
+
+function rewriteReferences(value: unknown, renamed: ReadonlyMap<string, string>): unknown {
+  if (renamed.size === 0) return value;
+  if (Array.isArray(value)) return value.map((each) => rewriteReferences(each, renamed));
+  if (!isObject(value)) return value;
+  const entries = Object.entries(value).map(([name, each]) => {
+    if (name === '$ref' && typeof each === 'string') return [name, renamed.get(each) ?? each];
+    return [name, rewriteReferences(each, renamed)];
+  });
+  return Object.fromEntries(entries);
+}
+
+function versionOf(document: Json): string | undefined {
+  const { version } = objectAt(document, 'info');
+  return typeof version === 'string' ? version : undefined;
+}
+
+function objectAt(value: Json, name: string): Json {
+  const found = value[name];
+  return isObject(found) ? found : {};
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,93 @@
+/** The path of one event, put together from what each service knows of it. */
+import type { Logger } from '@ragline/runtime/logger';
+import { type Problem, type ProblemCode, problem } from '@ragline/web/problems';
+import type { Json } from './openapi.ts';
+import type { Instance, Upstreams } from './upstreams.ts';
+
+type Answer = { instance: Instance; status: number; body: Json };
+
+const withinMs = 3_000;
+
+/**
+ * Asks the writers and every notifications instance, with the caller's own token: each judges for itself what
+ * the caller may see. Throws Problem `not_found`, `unauthenticated`, `forbidden`, or `unavailable` when nobody answers.
+ */
+export async function traceEvent(options: {
+  upstreams: Upstreams;
+  log: Logger;
+  eventId: string;
+  headers: Record<string, string>;
+}): Promise<Json> {
+  const { upstreams, log, eventId, headers } = options;
+  const writer = upstreams.pick('orders');
+  const asked = [...(writer ? [writer] : []), ...upstreams.of('notifications')];
+  const missing: string[] = [];
+  const answers: Answer[] = [];
+  await Promise.all(
+    asked.map(async (instance) => {
+      try {
+        answers.push(await ask(instance, eventId, headers));
+      } catch (error) {
+        log.warn('trace not answered', { upstream: instance.name, error });
+        missing.push(instance.name);
+      }
+    }),
+  );
+  const refused = answers.find(({ status }) => status === 401 || status === 403);
+  if (refused) throw refusalOf(refused.status);
+  for (const { instance, status } of answers) {
+    if (status >= 500 || status === 429) missing.push(instance.name);
+  }
+  const found = answers.filter(({ status }) => status === 200);
+  if (found.length === 0) {
+    if (answers.some(({ status }) => status === 404)) throw problem('not_found');
+    throw problem('unavailable', 'No service could be asked for this event.');
+  }
+  return compose(eventId, found, missing);
+}
+
+/** Joins the answers of the services into one document; `missing` names who could not be asked. */
+export function compose(
+  eventId: string,
+  found: readonly { instance: Pick<Instance, 'service' | 'name'>; body: Json }[],
+  missing: string[],
+): Json {
+  const origin = found.find(({ instance }) => instance.service === 'orders')?.body ?? null;
+  const seen = found.filter(({ instance }) => instance.service === 'notifications').map(({ body }) => body);
+  const first = seen.find((it) => it.topic !== undefined && it.topic !== null);
+  const groups = new Map<string, unknown>();
+  for (const it of seen) {
+    // Groups are told from the database by every instance alike: once is enough.
+    for (const group of Array.isArray(it.groups) ? it.groups : []) groups.set(JSON.stringify(group), group);
+  }
+  return {
+    event_id: eventId,
+    origin,
+    record: first ? { topic: first.topic, partition: first.partition, offset: first.offset } : null,
+    groups: [...groups.values()],
+    instances: seen.map(({ instance, received_at, sockets, sse }) => ({
+      instance,
+      received_at,
+      sockets,
+      sse,
+    })),
+    missing: missing.sort(),
+  };
+}
+
+async function ask(instance: Instance, eventId: string, headers: Record<string, string>): Promise<Answer> {
+  const answer = await instance.pool.request({
+    path: `/internal/trace/${eventId}`,
+    method: 'GET',
+    headers,
+    signal: AbortSignal.timeout(withinMs),
+  });
+  const body: unknown = await answer.body.json().catch(() => ({}));
+  const isObject = typeof body === 'object' && body !== null && !Array.isArray(body);
+  return { instance, status: answer.statusCode, body: isObject ? { ...body } : {} };
+}
+
+function refusalOf(status: number): Problem {
+  const code: ProblemCode = status === 401 ? 'unauthenticated' : 'forbidden';
+  return problem(code);
+}
