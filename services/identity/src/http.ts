@@ -1,0 +1,150 @@
+/** The REST interface of identity: signing in, sessions, keys. Users and tenants are in http-admin.ts. */
+
+import type { Api } from '@ragline/web/api';
+import { type Authentication, bearerFrom } from '@ragline/web/auth';
+import { text } from '@ragline/web/fields';
+import { problem } from '@ragline/web/problems';
+import { z } from 'zod';
+import type { KeyRing } from './key-ring.ts';
+import { tokenPairShape, userShape } from './shapes.ts';
+import type { SignIn } from './sign-in.ts';
+
+export type AuthRoutesParts = {
+  api: Api;
+  authentication: Authentication;
+  signIn: SignIn;
+  keys: KeyRing;
+  /** How long verifiers may keep the key set; well below the lead of a new key. */
+  jwksMaxAgeSeconds: number;
+};
+
+const tags = ['Identity'];
+const secretField = text(512, 1);
+
+export function addAuthRoutes({
+  api,
+  authentication,
+  signIn,
+  keys,
+  jwksMaxAgeSeconds,
+}: AuthRoutesParts): void {
+  api.route(
+    {
+      method: 'post',
+      path: '/v1/auth/login',
+      summary: 'Sign in',
+      description:
+        'Opens a session. Whatever is wrong (tenant, address, password, a user who is not active), the answer is the same 401.',
+      tags,
+      auth: 'none',
+      body: z.strictObject({
+        tenant: text(63, 1).meta({ description: 'The slug of the tenant.', example: 'demo' }),
+        email: text(254, 1).meta({ example: 'staff@demo.example' }),
+        password: text(1_024, 1),
+      }),
+      responses: { 200: tokenPairShape },
+      maxBodyBytes: 16_384,
+    },
+    async ({ body, req }) => ({ status: 200, body: await signIn.login(body, req.ip ?? 'unknown') }),
+  );
+
+  api.route(
+    {
+      method: 'post',
+      path: '/v1/auth/refresh',
+      summary: 'Exchange a refresh token',
+      description:
+        'Every use gives a new refresh token. For 10 s, while the new one is unused, the same token gives the same new one again; any later use ends the session and closes its sockets.',
+      tags,
+      auth: 'none',
+      body: z.strictObject({ refresh_token: secretField }),
+      responses: { 200: tokenPairShape },
+      maxBodyBytes: 16_384,
+    },
+    async ({ body }) => ({ status: 200, body: await signIn.refresh(body.refresh_token) }),
+  );
+
+  api.route(
+    {
+      method: 'post',
+      path: '/v1/auth/logout',
+      summary: 'End a session',
+      description: 'The session of the refresh token in the body, or else that of the access token.',
+      tags,
+      auth: 'none',
+      body: z.strictObject({ refresh_token: secretField.optional() }).optional(),
+      responses: { 204: null },
+      maxBodyBytes: 16_384,
+    },
+    async ({ body, req }) => {
+      if (body?.refresh_token !== undefined) {
+        await signIn.logoutByRefreshToken(body.refresh_token);
+        return { status: 204 };
+      }
+      const token = bearerFrom(req.headers.authorization);
+      if (token === undefined) throw problem('unauthenticated', 'Send the access token or a refresh_token.');
+      await signIn.logout(await authentication.verify(token));
+      return { status: 204 };
+    },
+  );
+
+  api.route(
+    {
+      method: 'get',
+      path: '/v1/auth/me',
+      summary: 'Who is signed in',
+      tags,
+      auth: ['customer', 'operator'],
+      responses: {
+        200: userShape.extend({ tenant: z.string().meta({ description: 'The slug of the tenant.' }) }),
+      },
+    },
+    async ({ principal }) => ({ status: 200, body: await signIn.me(principal) }),
+  );
+
+  api.route(
+    {
+      method: 'post',
+      path: '/v1/auth/tickets',
+      summary: 'Get a ticket for a socket or an event stream',
+      description: 'Good for one use within 30 s, as `?ticket=…`, where no header can be set.',
+      tags,
+      auth: ['customer', 'operator'],
+      responses: { 200: z.object({ ticket: z.string(), expires_in: z.int() }) },
+    },
+    async ({ principal }) => ({ status: 200, body: await signIn.ticket(principal) }),
+  );
+
+  api.route(
+    {
+      method: 'get',
+      path: '/.well-known/jwks.json',
+      summary: 'The public keys of access tokens',
+      tags,
+      auth: 'none',
+      responses: { 200: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) },
+    },
+    async () => ({
+      status: 200,
+      body: keys.publicKeys(),
+      headers: { 'cache-control': `public, max-age=${jwksMaxAgeSeconds}` },
+    }),
+  );
+}
+
+/** For services on the inside; the gateway forwards no /internal path, and the ticket is the credential. */
+export function addInternalRoutes({ api, signIn }: Pick<AuthRoutesParts, 'api' | 'signIn'>): void {
+  api.route(
+    {
+      method: 'post',
+      path: '/internal/tickets/redeem',
+      summary: 'Exchange a ticket for an access token',
+      tags: ['Internal'],
+      auth: 'none',
+      body: z.strictObject({ ticket: secretField }),
+      responses: { 200: z.object({ access_token: z.string() }) },
+      maxBodyBytes: 16_384,
+    },
+    async ({ body }) => ({ status: 200, body: await signIn.redeem(body.ticket) }),
+  );
+}

@@ -1,0 +1,318 @@
+/** Sessions, refresh tokens and tickets in Postgres. Locks are taken in one order: user, then session. */
+import { type Client, inTenant, inTransaction, type Pool, setTenant } from '@ragline/postgres/pool';
+import type { Role } from '@ragline/web/principal';
+import { judgeRefresh, type RefreshDecision, type User } from './domain.ts';
+import type { Announce, RevocationReason } from './revocations.ts';
+import { issuedAtColumn, type UserRow, userColumns, userFrom } from './rows.ts';
+import { hashOf, newSecret, open, seal } from './secrets.ts';
+
+export type SessionPolicy = {
+  /** A refresh token that nobody used for so long is worth nothing. */
+  refreshTokenMs: number;
+  /** After so long one has to sign in again, however busy the session is. */
+  sessionMs: number;
+};
+
+/** What an access token is made of, and the refresh token that goes with it. */
+export type Opened = { user: User; session_id: string; issued_at: number; refresh_token: string };
+export type SessionRef = { tenant_id: string; user_id: string; session_id: string };
+export type Refreshed =
+  | ({ kind: 'rotate' | 'repeat' } & Opened)
+  | { kind: 'reuse' }
+  | Extract<RefreshDecision, { kind: 'refuse' }>
+  | { kind: 'unknown' };
+
+export type SessionStore = ReturnType<typeof sessionStore>;
+
+const successorPurpose = 'successor of a refresh token';
+
+export function sessionStore(pool: Pool, policy: SessionPolicy) {
+  return {
+    /** Who signs in under this address; undefined for an unknown tenant and an unknown user alike. */
+    async findLogin(slug: string, email: string): Promise<Login | undefined> {
+      const { rows } = await pool.query<Login>('SELECT * FROM identity.find_login($1, $2)', [slug, email]);
+      return rows[0];
+    },
+
+    /**
+     * Opens a session for a user whose password was checked against `password_hash`; undefined when the user is
+     * not active, or the password was changed since.
+     */
+    open({ tenant_id, user_id, password_hash }: Login): Promise<Opened | undefined> {
+      return inTenant(pool, tenant_id, async (client) => {
+        // Shared with other sign-ins, but not with a deactivation: either it sees this session, or we see it.
+        const { rows } = await client.query<UserRow & { issued_at: number }>(
+          `SELECT ${userColumns}, ${issuedAtColumn} FROM identity.user_account u
+           WHERE u.id = $1 AND u.active AND u.password_hash = $2 FOR SHARE`,
+          [user_id, password_hash],
+        );
+        const [row] = rows;
+        if (row === undefined) return undefined;
+        const token = newSecret();
+        const { rows: made } = await client.query<{ session_id: string }>(
+          `WITH made AS (
+             INSERT INTO identity.session (id, tenant_id, user_id, expires_at)
+             VALUES (uuidv7(), $1, $2, clock_timestamp() + $3 * interval '1 ms') RETURNING id, expires_at
+           )
+           INSERT INTO identity.refresh_token (token_hash, tenant_id, session_id, expires_at)
+           SELECT $4, $1, id, least(expires_at, clock_timestamp() + $5 * interval '1 ms') FROM made
+           RETURNING session_id`,
+          [tenant_id, user_id, policy.sessionMs, hashOf(token), policy.refreshTokenMs],
+        );
+        return {
+          user: userFrom(row),
+          issued_at: row.issued_at,
+          session_id: one(made).session_id,
+          refresh_token: token,
+        };
+      });
+    },
+
+    /** Stores the same password under today's cost; nothing when it was changed meanwhile. */
+    async rehash({ tenant_id, user_id, password_hash }: Login, newHash: string): Promise<void> {
+      await inTenant(pool, tenant_id, (client) =>
+        client.query(
+          'UPDATE identity.user_account SET password_hash = $3 WHERE id = $1 AND password_hash = $2',
+          [user_id, password_hash, newHash],
+        ),
+      );
+    },
+
+    /** Uses a refresh token. What it leads to is decided by judgeRefresh; a reuse ends the session here. */
+    async refresh(token: string, announce: Announce): Promise<Refreshed> {
+      const tenantId = await tenantOf(pool, token);
+      if (tenantId === undefined) return { kind: 'unknown' };
+      return inTenant(pool, tenantId, async (client) => {
+        const found = await lockFamily(client, token);
+        if (found === undefined) return { kind: 'unknown' };
+        const decision = judgeRefresh(found.state);
+        const { user, issued_at, session_id } = found;
+        switch (decision.kind) {
+          case 'rotate': {
+            const successor = await rotate(client, token, found, policy);
+            return { kind: 'rotate', user, issued_at, session_id, refresh_token: successor };
+          }
+          case 'repeat': {
+            if (found.successor_sealed === null) return { kind: 'refuse', reason: 'expired' };
+            const successor = open(found.successor_sealed, token, successorPurpose, session_id);
+            return { kind: 'repeat', user, issued_at, session_id, refresh_token: successor };
+          }
+          case 'reuse':
+            await endSession(
+              client,
+              { tenant_id: tenantId, user_id: user.id, session_id },
+              'reuse',
+              announce,
+            );
+            return decision;
+          case 'refuse':
+            return decision;
+        }
+      });
+    },
+
+    /** Ends a session; false when it was over already. */
+    end(session: SessionRef, reason: RevocationReason, announce: Announce): Promise<boolean> {
+      return inTenant(pool, session.tenant_id, (client) => endSession(client, session, reason, announce));
+    },
+
+    /** The session of a refresh token, whatever the token is still worth. */
+    async sessionOf(token: string): Promise<SessionRef | undefined> {
+      const tenantId = await tenantOf(pool, token);
+      if (tenantId === undefined) return undefined;
+      return inTenant(pool, tenantId, async (client) => {
+        const { rows } = await client.query<SessionRef>(
+          `SELECT s.tenant_id, s.user_id, s.id AS session_id FROM identity.refresh_token t
+           JOIN identity.session s ON s.id = t.session_id WHERE t.token_hash = $1`,
+          [hashOf(token)],
+        );
+        return rows[0];
+      });
+    },
+
+    /** The user of an open session, and the tenant's slug; undefined when it has ended. */
+    userOf(session: SessionRef): Promise<{ user: User; tenant_slug: string } | undefined> {
+      return inTenant(pool, session.tenant_id, async (client) => {
+        const { rows } = await client.query<UserRow & { tenant_slug: string }>(
+          `SELECT ${userColumns}, t.slug AS tenant_slug ${fromOpenSession}
+           JOIN identity.tenant t ON t.id = u.tenant_id WHERE s.id = $1 AND u.id = $2`,
+          [session.session_id, session.user_id],
+        );
+        const [row] = rows;
+        return row && { user: userFrom(row), tenant_slug: row.tenant_slug };
+      });
+    },
+
+    /** Makes a ticket for an open session; undefined when it has ended. */
+    ticket(session: SessionRef, seconds: number): Promise<string | undefined> {
+      return inTenant(pool, session.tenant_id, async (client) => {
+        const ticket = newSecret();
+        const { rowCount } = await client.query(
+          `INSERT INTO identity.ticket (token_hash, tenant_id, user_id, session_id, expires_at)
+           SELECT $3, u.tenant_id, u.id, s.id, clock_timestamp() + $4 * interval '1 s' ${fromOpenSession}
+           WHERE s.id = $1 AND u.id = $2`,
+          [session.session_id, session.user_id, hashOf(ticket), seconds],
+        );
+        return rowCount === 1 ? ticket : undefined;
+      });
+    },
+
+    /** Uses a ticket up; undefined when it is unknown, used, too old, or its session has ended. */
+    redeem(ticket: string): Promise<Omit<Opened, 'refresh_token'> | undefined> {
+      return inTransaction(pool, async (client) => {
+        const { rows } = await client.query<SessionRef>('SELECT * FROM identity.take_ticket($1)', [
+          hashOf(ticket),
+        ]);
+        const [taken] = rows;
+        if (taken === undefined) return undefined;
+        await setTenant(client, taken.tenant_id);
+        const { rows: found } = await client.query<UserRow & { issued_at: number }>(
+          `SELECT ${userColumns}, ${issuedAtColumn} ${fromOpenSession} WHERE s.id = $1 AND u.id = $2`,
+          [taken.session_id, taken.user_id],
+        );
+        const [row] = found;
+        return row && { user: userFrom(row), issued_at: row.issued_at, session_id: taken.session_id };
+      });
+    },
+
+    /** Removes what has expired; returns how many rows. */
+    async sweep(rowsMax: number): Promise<number> {
+      const { rows } = await pool.query<{ swept: number }>('SELECT identity.sweep($1) AS swept', [rowsMax]);
+      return rows[0]?.swept ?? 0;
+    },
+  };
+}
+
+export type Login = { tenant_id: string; user_id: string; password_hash: string };
+
+const fromOpenSession = `FROM identity.session s JOIN identity.user_account u
+  ON u.id = s.user_id AND u.active AND s.revoked_at IS NULL AND s.expires_at > clock_timestamp()`;
+
+async function tenantOf(pool: Pool, token: string): Promise<string | undefined> {
+  const { rows } = await pool.query<{ tenant_id: string | null }>(
+    'SELECT identity.tenant_of_refresh_token($1) AS tenant_id',
+    [hashOf(token)],
+  );
+  return rows[0]?.tenant_id ?? undefined;
+}
+
+type Family = {
+  user: User;
+  issued_at: number;
+  session_id: string;
+  successor_sealed: Buffer | null;
+  state: Parameters<typeof judgeRefresh>[0];
+};
+
+/**
+ * Locks the session of a token, so that uses of the family on any instance come one after the other, and reads
+ * everything anew behind the lock.
+ */
+async function lockFamily(client: Client, token: string): Promise<Family | undefined> {
+  const hash = hashOf(token);
+  const { rows: users } = await client.query<UserRow & { issued_at: number; session_id: string }>(
+    `SELECT ${userColumns}, ${issuedAtColumn}, s.id AS session_id
+     FROM identity.refresh_token t JOIN identity.session s ON s.id = t.session_id
+     JOIN identity.user_account u ON u.id = s.user_id WHERE t.token_hash = $1 FOR SHARE OF u`,
+    [hash],
+  );
+  const [user] = users;
+  if (user === undefined) return undefined;
+  const { rows: sessions } = await client.query<{ revoked: boolean; expires_at: Date }>(
+    `SELECT revoked_at IS NOT NULL AS revoked, expires_at FROM identity.session WHERE id = $1
+     FOR NO KEY UPDATE`,
+    [user.session_id],
+  );
+  // A statement of its own: one that joined them would show the tokens as they were before the lock.
+  const { rows: tokens } = await client.query<TokenRow>(
+    `SELECT t.expires_at, t.rotated_at, t.successor_sealed, next.rotated_at IS NOT NULL AS successor_used,
+       clock_timestamp() AS now
+     FROM identity.refresh_token t
+     LEFT JOIN identity.refresh_token next ON next.token_hash = t.successor_hash
+     WHERE t.token_hash = $1`,
+    [hash],
+  );
+  const [session] = sessions;
+  const [row] = tokens;
+  if (session === undefined || row === undefined) return undefined;
+  const { now, expires_at, rotated_at, successor_used: successorUsed, successor_sealed } = row;
+  return {
+    user: userFrom(user),
+    issued_at: user.issued_at,
+    session_id: user.session_id,
+    successor_sealed,
+    state: { now, session, user: { active: user.active }, token: { expires_at, rotated_at }, successorUsed },
+  };
+}
+
+type TokenRow = {
+  expires_at: Date;
+  rotated_at: Date | null;
+  successor_sealed: Buffer | null;
+  successor_used: boolean;
+  now: Date;
+};
+
+/** Marks the token used and makes its successor, readable again only by who shows this token. */
+async function rotate(
+  client: Client,
+  token: string,
+  { user, session_id, state }: Family,
+  { refreshTokenMs }: SessionPolicy,
+): Promise<string> {
+  const successor = newSecret();
+  const sealed = seal(successor, token, successorPurpose, session_id);
+  await client.query(
+    `INSERT INTO identity.refresh_token (token_hash, tenant_id, session_id, expires_at)
+     VALUES ($1, $2, $3, least($4::timestamptz, clock_timestamp() + $5 * interval '1 ms'))`,
+    [hashOf(successor), user.tenant_id, session_id, state.session.expires_at, refreshTokenMs],
+  );
+  await client.query(
+    `UPDATE identity.refresh_token SET rotated_at = clock_timestamp(), successor_hash = $2, successor_sealed = $3
+     WHERE token_hash = $1`,
+    [hashOf(token), hashOf(successor), sealed],
+  );
+  // The token before this one may not repeat any more, so what it could open is removed.
+  await client.query(
+    `UPDATE identity.refresh_token SET successor_sealed = NULL
+     WHERE session_id = $1 AND successor_hash = $2 AND successor_sealed IS NOT NULL`,
+    [session_id, hashOf(token)],
+  );
+  return successor;
+}
+
+async function endSession(
+  client: Client,
+  { tenant_id, user_id, session_id }: SessionRef,
+  reason: RevocationReason,
+  announce: Announce,
+): Promise<boolean> {
+  const { rows } = await client.query<{ revoked_at: Date }>(
+    `UPDATE identity.session SET revoked_at = clock_timestamp(), revoked_reason = $3
+     WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING revoked_at`,
+    [session_id, user_id, reason],
+  );
+  const [row] = rows;
+  if (row === undefined) return false;
+  await announce(client, { tenant_id, user_id, session_id, occurred_at: row.revoked_at, reason });
+  return true;
+}
+
+/** A user's roles as they are now, if the session that asks is still open. */
+export async function openSession(
+  client: Client,
+  { session_id, user_id }: SessionRef,
+): Promise<{ roles: Role[]; tenant_slug: string } | undefined> {
+  const { rows } = await client.query<{ roles: Role[]; tenant_slug: string }>(
+    `SELECT u.roles, t.slug AS tenant_slug ${fromOpenSession}
+     JOIN identity.tenant t ON t.id = u.tenant_id WHERE s.id = $1 AND u.id = $2`,
+    [session_id, user_id],
+  );
+  return rows[0];
+}
+
+function one<T>(rows: readonly T[]): T {
+  const [row] = rows;
+  if (row === undefined) throw new Error('A row was expected');
+  return row;
+}
