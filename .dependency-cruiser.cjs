@@ -67,7 +67,7 @@ module.exports = {
     parser: 'swc',
     doNotFollow: { path: 'node_modules' },
     // Browser code has its own world.
-    exclude: { path: '/page/' },
+    exclude: { path: '/page/|[.]d[.]m?ts$' },
     combinedDependencies: true,
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {
