@@ -6,7 +6,7 @@ import { UnavailableError } from './errors.ts';
 export type OutgoingRecord = { key: Buffer | string | null; value: Buffer | null; headers?: IHeaders };
 
 export type Producer = {
-  /** Resolves when all are stored; throws UnavailableError when Kafka is away for minutes. Sent again, they may be there twice. */
+  /** Resolves when all are stored; waits while Kafka is away. Throws UnavailableError when it cannot say whether they are: sent again, they may be there twice. */
   send(topic: string, records: readonly OutgoingRecord[]): Promise<void>;
   stop(): Promise<void>;
 };
@@ -54,7 +54,12 @@ export async function startProducer({ kafka, log }: { kafka: Kafka; log: Logger 
 
 async function connected(kafka: Kafka): Promise<KafkaProducer> {
   // One request in flight: more would let a retry overtake, and idempotence would refuse it.
-  const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
+  // It never gives up either: sent anew, a record gets a new sequence number, and may be there twice.
+  const producer = kafka.producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: Number.MAX_SAFE_INTEGER },
+  });
   await producer.connect();
   return producer;
 }

@@ -1,0 +1,35 @@
+/** Settings of the notifications service. */
+import { type LogLevel, logLevels } from '@ragline/runtime/logger';
+import { readSettings } from '@ragline/runtime/settings';
+
+export type Config = ReturnType<typeof readConfig>;
+
+/** Throws SettingsError naming every faulty setting. */
+export function readConfig(environment: NodeJS.ProcessEnv) {
+  return readSettings(environment, (env) => ({
+    logLevel: env.choice<LogLevel>('LOG_LEVEL', logLevels, 'info'),
+    host: env.string('HOST', '127.0.0.1'),
+    port: env.integer('PORT', 8083, { min: 0, max: 65_535 }),
+    instance: env.string('INSTANCE', 'notifications-1'),
+    stopWithinMs: env.integer('STOP_WITHIN_MS', 10_000, { min: 1_000 }),
+    databaseUrl: env.url('DATABASE_URL'),
+    databasePool: env.integer('DATABASE_POOL', 10, { min: 1, max: 100 }),
+    kafka: {
+      brokers: env.list('KAFKA_BROKERS'),
+      username: env.optional('KAFKA_USERNAME'),
+      password: env.optional('KAFKA_PASSWORD'),
+      saslMechanism: env.string('KAFKA_SASL_MECHANISM', 'plain'),
+    },
+    registryUrl: env.url('SCHEMA_REGISTRY_URL'),
+    jwksUrl: env.url('JWKS_URL'),
+    tokenIssuer: env.string('TOKEN_ISSUER', 'ragline'),
+    tokenAudience: env.string('TOKEN_AUDIENCE', 'ragline'),
+    identityUrl: env.url('IDENTITY_URL'),
+    /** Asked who owns an order, when a customer subscribes to one. */
+    ordersUrl: env.optional('ORDERS_URL'),
+    cursorKeys: env.secret('CURSOR_KEYS'),
+    allowedOrigins: env.list('ALLOWED_ORIGINS', ['http://localhost:8080', 'http://127.0.0.1:8080']),
+    rateLimits: env.choice('RAGLINE_RATE_LIMITS', ['on', 'off'], 'on') === 'on',
+    otlpEndpoint: env.optional('OTEL_EXPORTER_OTLP_ENDPOINT'),
+  }));
+}

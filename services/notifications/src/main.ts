@@ -1,0 +1,126 @@
+/**
+ * notifications: tells everyone concerned that an order moved.
+ *
+ *   orders.v1 → group notifications → notification rows → outbox → notifications.v1
+ *   orders.v1, notifications.v1 (all partitions, no group) → live plane → WebSocket, SSE
+ */
+import { maintainOutbox } from '@ragline/postgres/partitions';
+import { createPool } from '@ragline/postgres/pool';
+import { createHealth } from '@ragline/runtime/health';
+import { createLogger } from '@ragline/runtime/logger';
+import { createMetrics } from '@ragline/runtime/metrics';
+import { runService } from '@ragline/runtime/run-service';
+import { startTracing } from '@ragline/runtime/tracing';
+import { createCodec } from '@ragline/schemas/codec';
+import { topics } from '@ragline/schemas/topics';
+import { startConsumer } from '@ragline/streams/consumer';
+import { createKafka } from '@ragline/streams/kafka-client';
+import { startProducer } from '@ragline/streams/producer';
+import { createApi } from '@ragline/web/api';
+import { createApp } from '@ragline/web/app';
+import { createAuthentication } from '@ragline/web/auth';
+import { startServer } from '@ragline/web/server';
+import { readConfig } from './config.ts';
+import { groupId, keepNotifications } from './consumer.ts';
+import { addRoutes } from './http.ts';
+import { startLivePlane } from './live/plane.ts';
+import { memoized } from './memoized.ts';
+import { readerOf } from './reader.ts';
+import { createRecent } from './recent.ts';
+import { notificationStore } from './store.ts';
+import { traceFrom } from './trace.ts';
+
+const housekeepingMs = 600_000;
+
+const config = readConfig(process.env);
+const { instance } = config;
+const log = createLogger({ service: 'notifications', level: config.logLevel, instance });
+
+await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
+  own(startTracing({ service: 'notifications', instance, endpoint: config.otlpEndpoint }), (it) => it.stop());
+  const metrics = createMetrics({ service: 'notifications' });
+  const health = createHealth();
+  const { databaseUrl: url, databasePool: max } = config;
+  const pool = own(createPool({ url, max, applicationName: instance, log, metrics }), (it) => it.end());
+  const codec = createCodec({ registryUrl: config.registryUrl });
+  const store = notificationStore(
+    pool,
+    memoized(() => codec.encoder('notification_v1')),
+  );
+  const recent = createRecent();
+  const kafka = createKafka({ ...config.kafka, clientId: instance, log });
+  const { jwksUrl, tokenIssuer: issuer, tokenAudience: audience } = config;
+  const authentication = createAuthentication({ jwksUrl, issuer, audience, log });
+
+  const live = await startLivePlane({
+    kafka: config.kafka,
+    clientId: instance,
+    instance,
+    authentication,
+    codec,
+    cursorKeys: config.cursorKeys,
+    identityUrl: config.identityUrl,
+    ordersUrl: config.ordersUrl,
+    allowedOrigins: config.allowedOrigins,
+    rateLimits: config.rateLimits,
+    tracing: config.otlpEndpoint !== undefined,
+    markRead: async (principal, id) =>
+      (await store.markRead(readerOf(principal), id)) === undefined ? 'not_found' : 'read',
+    log,
+    metrics,
+    health,
+  });
+
+  const api = createApi({ title: 'RAGline notifications', authentication });
+  addRoutes({ api, store, traceOf: traceFrom({ instance, live: live.traceOf, recent, store }) });
+  const { app } = createApp({ service: 'notifications', log, metrics, health, api });
+  health.check('postgres', async () => void (await pool.query('SELECT 1')));
+  own(
+    every(housekeepingMs, () => maintainOutbox(pool, 'notifications')),
+    (it) => clearInterval(it),
+  );
+
+  own(
+    await startServer({
+      // Streams go past Express: they live for hours, and nothing of it is for them.
+      handler: (req, res) => (live.handles(req) ? live.sse(req, res) : app(req, res)),
+      onUpgrade: live.upgrade,
+      port: config.port,
+      host: config.host,
+      log,
+    }),
+    async (it) => {
+      // Sockets first: the server's close waits for every connection that is open.
+      await live.stop();
+      await it.close();
+    },
+  );
+
+  const producer = own(await startProducer({ kafka, log }), (it) => it.stop());
+  own(
+    await startConsumer({
+      kafka,
+      groupId,
+      topics: [topics.orders],
+      order: 'by-key',
+      codec,
+      handleBatch: keepNotifications(store),
+      producer,
+      log,
+      metrics,
+      health,
+      concurrency: Math.max(1, Math.floor(config.databasePool / 2)),
+      onFinished: recent.add,
+    }),
+    (it) => it.stop(),
+  );
+  // The last to be owned: stopping begins with saying so.
+  own(health, (it) => it.stopping());
+});
+
+/** Runs the work now and then, on every instance: it harms nobody when two do it. */
+function every(ms: number, work: () => Promise<unknown>): NodeJS.Timeout {
+  const run = () => work().catch((error: unknown) => log.warn('housekeeping failed', { error }));
+  void run();
+  return setInterval(run, ms);
+}

@@ -1,0 +1,260 @@
+/** Notifications and who read them; each change is also an event in the outbox, in the same transaction. */
+import { randomUUIDv7 } from 'node:crypto';
+import { appendOutbox, type OutboxRow } from '@ragline/postgres/outbox';
+import { type Client, inTenant, inTransaction, type Pool, setTenant } from '@ragline/postgres/pool';
+import { currentTraceparent } from '@ragline/runtime/tracing';
+import { topics } from '@ragline/schemas/topics';
+import type { NotificationEvent } from '@ragline/schemas/types.generated';
+import { claim, fateOf } from '@ragline/streams/inbox';
+import type { NewNotification } from './domain.ts';
+import type { Reader } from './reader.ts';
+
+/** A notification as its reader sees it. */
+export type Notification = {
+  id: string;
+  kind: string;
+  event_id: string;
+  order_id: string | null;
+  title: string;
+  read_at: string | null;
+  created_at: string;
+};
+
+/** What one event brings, with the trace it belongs to. */
+export type Notice = { event_id: string; traceparent: string; notifications: NewNotification[] };
+
+export type NotificationStore = ReturnType<typeof notificationStore>;
+
+type Row = Omit<Notification, 'read_at' | 'created_at'> & { read_at: Date | null; created_at: Date };
+
+type Encode = (event: NotificationEvent) => Buffer;
+
+/** @param encoder gives the encoder of `notification_v1`; asked before a transaction begins, since it may have to wait */
+export function notificationStore(pool: Pool, encoder: () => Promise<Encode>) {
+  return {
+    /**
+     * Keeps what the events bring, all or nothing; those that the group has handled before bring nothing again.
+     * Gives the ids of the events that were new.
+     */
+    async keep(groupId: string, notices: readonly Notice[]): Promise<Set<string>> {
+      const encode = await encoder();
+      return inTransaction(pool, async (client) => {
+        const fresh = await claim(
+          client,
+          groupId,
+          notices.map(({ event_id }) => event_id),
+        );
+        for (const [tenantId, ofTenant] of byTenant(notices.filter(({ event_id }) => fresh.has(event_id)))) {
+          await setTenant(client, tenantId);
+          await keepOfTenant(client, ofTenant, encode);
+        }
+        return fresh;
+      });
+    },
+
+    /**
+     * A page of what the reader may see, newest first: one row more than the limit when there are more.
+     *
+     * @param unread true: not read yet; false: read; undefined: all
+     * @param before the id to go on behind
+     */
+    list(
+      reader: Reader,
+      page: { unread: boolean | undefined; before: string | undefined; limit: number },
+    ): Promise<Notification[]> {
+      return inTenant(pool, reader.tenant_id, async (client) => {
+        const { rows } = await client.query<Row>({
+          name: 'notifications_list',
+          text: listSql,
+          values: [
+            reader.tenant_id,
+            reader.user_id,
+            reader.is_staff,
+            page.before ?? null,
+            page.unread ?? null,
+            page.limit + 1,
+          ],
+        });
+        return rows.map(notificationOf);
+      });
+    },
+
+    /** Marks one as read by the reader; undefined when he may not see it. A second time changes nothing. */
+    async markRead(reader: Reader, id: string): Promise<Notification | undefined> {
+      const encode = await encoder();
+      return inTenant(pool, reader.tenant_id, async (client) => {
+        const { rows } = await client.query<Row & { fresh: boolean }>({
+          name: 'notifications_mark_read',
+          text: markReadSql,
+          values: [reader.tenant_id, reader.user_id, reader.is_staff, id],
+        });
+        const [row] = rows;
+        if (row === undefined) return undefined;
+        const notification = notificationOf(row);
+        if (row.fresh) await publish(client, readEvent(reader, notification), encode);
+        return notification;
+      });
+    },
+
+    /** Marks all that the reader may see as read; how many were not. */
+    async markAllRead(reader: Reader): Promise<number> {
+      const encode = await encoder();
+      return inTenant(pool, reader.tenant_id, async (client) => {
+        const { rowCount } = await client.query({
+          name: 'notifications_mark_all_read',
+          text: markAllReadSql,
+          values: [reader.tenant_id, reader.user_id, reader.is_staff],
+        });
+        if (rowCount) await publish(client, readEvent(reader, null), encode);
+        return rowCount ?? 0;
+      });
+    },
+
+    /**
+     * What became of an event in the group; undefined when it has not been handled.
+     *
+     * @param tenantId of whom it must have made a notification; undefined asks for nobody in particular
+     */
+    fate(groupId: string, eventId: string, tenantId: string | undefined) {
+      if (tenantId === undefined) return inTransaction(pool, (client) => fateOf(client, groupId, eventId));
+      return inTenant(pool, tenantId, async (client) => {
+        const { rowCount } = await client.query({
+          name: 'notifications_of_event',
+          text: 'SELECT FROM notifications.notification WHERE tenant_id = $1 AND event_id = $2 LIMIT 1',
+          values: [tenantId, eventId],
+        });
+        return rowCount ? fateOf(client, groupId, eventId) : undefined;
+      });
+    },
+  };
+}
+
+// What a reader may see: his own, and, as staff, what is for staff since his account was made, which his id tells.
+const visible = `(
+  SELECT * FROM notifications.notification
+   WHERE tenant_id = $1 AND audience = 'user' AND user_id = $2
+  UNION ALL
+  SELECT * FROM notifications.notification
+   WHERE tenant_id = $1 AND audience = 'staff' AND $3
+     AND created_at >= coalesce(uuid_extract_timestamp($2), '-infinity')
+)`;
+
+const listSql = `
+  SELECT n.id, n.kind, n.event_id, n.order_id, n.title, r.read_at, n.created_at
+    FROM ${visible} n
+    LEFT JOIN notifications.notification_read r
+      ON r.tenant_id = $1 AND r.user_id = $2 AND r.notification_id = n.id
+   WHERE ($4::uuid IS NULL OR n.id < $4) AND ($5::boolean IS NULL OR (r.read_at IS NULL) = $5)
+   ORDER BY n.id DESC
+   LIMIT $6`;
+
+const markReadSql = `
+  WITH n AS (SELECT * FROM ${visible} v WHERE id = $4),
+  marked AS (
+    INSERT INTO notifications.notification_read (tenant_id, user_id, notification_id, read_at)
+    SELECT $1, $2, id, clock_timestamp() FROM n
+    ON CONFLICT DO NOTHING
+    RETURNING read_at
+  )
+  SELECT n.id, n.kind, n.event_id, n.order_id, n.title, n.created_at,
+         coalesce(m.read_at, r.read_at, now()) AS read_at, m.read_at IS NOT NULL AS fresh
+    FROM n
+    LEFT JOIN marked m ON true
+    LEFT JOIN notifications.notification_read r
+      ON r.tenant_id = $1 AND r.user_id = $2 AND r.notification_id = n.id`;
+
+const markAllReadSql = `
+  INSERT INTO notifications.notification_read (tenant_id, user_id, notification_id, read_at)
+  SELECT $1, $2, id, clock_timestamp() FROM ${visible} v
+   WHERE NOT EXISTS (SELECT FROM notifications.notification_read r
+                      WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.notification_id = v.id)
+  ON CONFLICT DO NOTHING`;
+
+async function keepOfTenant(client: Client, notices: readonly Notice[], encode: Encode): Promise<void> {
+  const createdAt = new Date();
+  const made = notices.flatMap(({ notifications, traceparent }) =>
+    notifications.map((it) => ({ ...it, id: randomUUIDv7(), traceparent })),
+  );
+  if (made.length === 0) return;
+  await client.query({
+    name: 'notifications_keep',
+    text: `INSERT INTO notifications.notification
+             (id, tenant_id, audience, user_id, kind, event_id, order_id, title, created_at)
+           SELECT *, $9::timestamptz
+             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::text[])`,
+    values: [
+      made.map(({ id }) => id),
+      made.map(({ tenant_id }) => tenant_id),
+      made.map(({ audience }) => audience),
+      made.map(({ user_id }) => user_id),
+      made.map(({ kind }) => kind),
+      made.map(({ event_id }) => event_id),
+      made.map(({ order_id }) => order_id),
+      made.map(({ title }) => title),
+      createdAt,
+    ],
+  });
+  const rows = made.map(({ traceparent, audience, user_id, tenant_id, ...it }) => {
+    const { id, kind, event_id, order_id, title } = it;
+    const created_at = createdAt.toISOString();
+    const event: NotificationEvent = {
+      event_id: randomUUIDv7(),
+      event_type: 'notification_created',
+      occurred_at: created_at,
+      tenant_id,
+      user_id: user_id ?? '',
+      audience,
+      notification: { id, kind, event_id, order_id, title, read_at: null, created_at },
+    };
+    return outboxRow(event, traceparent, encode);
+  });
+  await appendOutbox(client, 'notifications', rows);
+}
+
+function readEvent(reader: Reader, notification: Notification | null): NotificationEvent {
+  return {
+    event_id: randomUUIDv7(),
+    event_type: notification === null ? 'notifications_read_all' : 'notification_read',
+    occurred_at: new Date().toISOString(),
+    tenant_id: reader.tenant_id,
+    user_id: reader.user_id,
+    audience: 'user',
+    notification,
+  };
+}
+
+async function publish(client: Client, event: NotificationEvent, encode: Encode): Promise<void> {
+  await appendOutbox(client, 'notifications', [outboxRow(event, currentTraceparent(), encode)]);
+}
+
+function outboxRow(event: NotificationEvent, traceparent: string, encode: Encode): OutboxRow {
+  const { event_id, event_type, tenant_id, user_id, audience } = event;
+  return {
+    id: event_id,
+    topic: topics.notifications.name,
+    // What is for staff has no user; the tenant keeps it in order.
+    key: audience === 'staff' ? tenant_id : user_id,
+    event_type,
+    tenant_id,
+    user_id,
+    traceparent,
+    payload: encode(event),
+  };
+}
+
+function notificationOf({ id, kind, event_id, order_id, title, read_at, created_at }: Row): Notification {
+  const times = { read_at: read_at?.toISOString() ?? null, created_at: created_at.toISOString() };
+  return { id, kind, event_id, order_id, title, ...times };
+}
+
+function byTenant(notices: readonly Notice[]): Map<string, Notice[]> {
+  const tenants = new Map<string, Notice[]>();
+  for (const notice of notices) {
+    const tenantId = notice.notifications[0]?.tenant_id;
+    if (tenantId === undefined) continue;
+    const ofTenant = tenants.get(tenantId);
+    if (ofTenant === undefined) tenants.set(tenantId, [notice]);
+    else ofTenant.push(notice);
+  }
+  return tenants;
+}
