@@ -1,0 +1,347 @@
+/**
+ * A model for tests: Kafka as plain arrays, two instances that read it in different interleavings, and clients with
+ * narrow sockets that break off and come back to either instance with what they last saw.
+ */
+import assert from 'node:assert/strict';
+import { createCursorSealer } from '@ragline/streams/cursor';
+import type { FetchedPartition, TailRecord } from '@ragline/streams/tail-records';
+import { createLiveCore, type LiveCore } from './core.ts';
+import type { Format } from './frames.ts';
+import type { Outlet, Selector, Subscription } from './subscription.ts';
+
+export const orders = 0;
+export const notices = 1;
+const names = ['orders', 'notices'];
+const partitions = [3, 2];
+const sealer = createCursorSealer({ keys: '1:a secret of the model' });
+
+export type Random = () => number;
+
+/** mulberry32: the same seed gives the same run. */
+export function randomFrom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+type Written = {
+  topic: number;
+  partition: number;
+  offset: number;
+  tenant: string;
+  user: string;
+  key: string;
+  id: string;
+};
+
+/** The log: `undefined` is a transaction marker, which takes an offset and is no record. */
+export function createLog(random: Random) {
+  const logs: (Written | undefined)[][][] = partitions.map((n) => Array.from({ length: n }, () => []));
+  let events = 0;
+
+  return {
+    logs,
+    end: (topic: number, partition: number) => logs[topic]?.[partition]?.length ?? 0,
+    write(): void {
+      const topic = random() < 0.7 ? orders : notices;
+      const tenant = `tenant${Math.floor(random() * 3)}`;
+      const user = `user${Math.floor(random() * 3)}`;
+      const order = Math.floor(random() * 8);
+      const key = topic === orders ? `order${order}` : user;
+      const partition = topic === orders ? order % 3 : user.charCodeAt(4) % 2;
+      const log = logs[topic]?.[partition];
+      if (log === undefined) return;
+      // The owner of an order is always the same.
+      const owner = topic === orders ? `user${order % 3}` : user;
+      events += 1;
+      log.push({ topic, partition, offset: log.length, tenant, user: owner, key, id: `e${events}` });
+      if (random() < 0.3) log.push(undefined);
+    },
+    fetch(topic: number, partition: number, from: number, count: number): FetchedPartition {
+      const log = logs[topic]?.[partition] ?? [];
+      // Batches come whole: an answer may begin before what was asked for.
+      const start = Math.max(0, from - Math.floor(random() * 3));
+      const end = Math.min(log.length, from + count);
+      const records: TailRecord[] = [];
+      for (let offset = start; offset < end; offset += 1) {
+        const written = log[offset];
+        if (written !== undefined) records.push(recordOf(written));
+      }
+      const next = end > from ? end : undefined;
+      return {
+        topic: names[topic] ?? '',
+        partition,
+        error: 0,
+        records,
+        next,
+        logStart: 0,
+        stableEnd: log.length,
+      };
+    },
+  };
+}
+
+export type Log = ReturnType<typeof createLog>;
+
+function recordOf(it: Written): TailRecord {
+  const headers = { tenant_id: it.tenant, user_id: it.user, id: it.id };
+  const value = {
+    event_id: it.id,
+    event_type: 'happened',
+    occurred_at: 't',
+    tenant_id: it.tenant,
+    user_id: it.user,
+  };
+  return {
+    offset: it.offset,
+    timestamp: 0,
+    key: Buffer.from(it.key),
+    value: Buffer.from(JSON.stringify({ ...value, text: 'x'.repeat(it.offset % 90) })),
+    headers: Object.entries(headers).map(([name, text]) => [Buffer.from(name), Buffer.from(text)] as const),
+  };
+}
+
+export type Instance = { core: LiveCore; step(): void; advance(): void; isAtEnd(): boolean; check(): void };
+
+/** An instance over the log; `advance` reads some of it, `step` lets its timers and turns run. */
+export function createInstance(log: Log, random: Random, behindEnd: number): Instance {
+  const due: (() => void)[] = [];
+  let now = 0;
+  let isIngesting = false;
+  const core = createLiveCore({
+    topics: names,
+    sealer,
+    decode: (value) => JSON.parse(value.toString()),
+    clock: {
+      now: () => {
+        now += random() < 0.2 ? 1 : 0;
+        return now;
+      },
+      soon: (run) => void due.push(run),
+      after: (ms, run) =>
+        void due.push(() => {
+          now += ms;
+          run();
+        }),
+    },
+    read: async (topic, offsets) =>
+      [...offsets].map(([partition, from]) =>
+        log.fetch(topic.index, partition, from, 1 + Math.floor(random() * 30)),
+      ),
+    endOffsets: async (topic) => (log.logs[topic.index] ?? []).map((it) => it.length),
+    limits: { ringEntries: 4 + Math.floor(random() * 40), softLimitBytes: 1_500, sliceWrites: 2 },
+  });
+  for (const [topic, n] of partitions.entries()) {
+    const next = Array.from({ length: n }, (_, p) => Math.max(0, log.end(topic, p) - behindEnd));
+    core.opened(names[topic] ?? '', { epoch: 7 + topic, next, isRecreated: false });
+  }
+
+  return {
+    core,
+    /** Anything that is due, in any order: timers, turns, slices. */
+    step() {
+      const at = Math.floor(random() * due.length);
+      const [run] = due.splice(at, 1);
+      run?.();
+    },
+    advance() {
+      if (isIngesting) return;
+      const fetched: FetchedPartition[] = [];
+      for (const { index, next } of core.topics) {
+        for (const [partition, from] of next.entries()) {
+          if (random() < 0.5) continue;
+          const part = log.fetch(index, partition, from, 1 + Math.floor(random() * 6));
+          // The tail itself leaves out what lies before its position.
+          const records = part.records.filter((record) => record.offset >= from);
+          if (part.next !== undefined) fetched.push({ ...part, records });
+        }
+      }
+      fetched.sort(() => random() - 0.5);
+      isIngesting = true;
+      void core.ingest(fetched).finally(() => {
+        isIngesting = false;
+      });
+    },
+    isAtEnd: () =>
+      !isIngesting &&
+      core.topics.every(({ index, next }) => next.every((offset, p) => offset >= log.end(index, p))),
+    /** Invariant: every record from the floor to the instance's place is in the ring. */
+    check() {
+      for (const { index, floor, next } of core.topics) {
+        for (const [partition, from] of floor.entries()) {
+          for (let offset = from; offset < (next[partition] ?? 0); offset += 1) {
+            const written = log.logs[index]?.[partition]?.[offset];
+            if (written !== undefined)
+              assert.ok(core.ring.find(written.id), `${written.id} is missing in the ring`);
+          }
+        }
+      }
+    },
+  };
+}
+
+/** What a client may have, said independently of the code under test. */
+export type Rights = { tenant: string; selectors: Selector[]; mayHave: (written: Written) => boolean };
+
+export function createClient(log: Log, rights: Rights, format: Format, name: string) {
+  const received: string[] = [];
+  const owed: string[] = [];
+  let cursor: string | undefined;
+  let connection:
+    | { instance: Instance; outlet: Outlet; subscription: Subscription; sent: Buffer[] }
+    | undefined;
+  let baseline: number[][] | undefined;
+
+  function take(bytes: Buffer): void {
+    for (const message of format === 'ws' ? readFrames(bytes) : readChunks(bytes)) {
+      assert.notEqual(message.type, 'gap', `${name}: a gap (${message.reason}) though nothing was lost`);
+      if (message.cursor !== undefined) {
+        assertForward(cursor, message.cursor, name);
+        cursor = message.cursor;
+      }
+      if (message.type === 'event' && message.id !== undefined) received.push(message.id);
+    }
+  }
+
+  return {
+    isConnected: () => connection !== undefined,
+    connect(instance: Instance): void {
+      const sent: Buffer[] = [];
+      const outlet: Outlet = {
+        format,
+        isOpen: true,
+        draining: new Set(),
+        blockedSince: undefined,
+        socket: {
+          get writableLength() {
+            return sent.reduce((sum, it) => sum + it.length, 0);
+          },
+          write(chunk: Buffer) {
+            sent.push(chunk);
+            return this.writableLength < 1_000;
+          },
+        },
+      };
+      if (cursor === undefined) {
+        // Nothing was ever received, so nothing is owed from before.
+        baseline = instance.core.topics.map((topic) => [...topic.next]);
+        received.length = 0;
+      }
+      const how = { since: cursor, onBadCursor: 'refuse' as const };
+      const subscription = instance.core.subscribe(outlet, rights.tenant, rights.selectors, how);
+      assert.ok(subscription, `${name}: its cursor was refused`);
+      connection = { instance, outlet, subscription, sent };
+    },
+    /** Reads one write of the server, or the first part of it only and breaks off. */
+    read(): void {
+      const chunk = connection?.sent.shift();
+      if (chunk !== undefined) take(chunk);
+      if (connection && connection.sent.length === 0) connection.instance.core.drained(connection.outlet);
+    },
+    breakOff(random: Random): void {
+      if (connection === undefined) return;
+      const chunk = connection.sent.shift();
+      if (chunk !== undefined) take(chunk.subarray(0, Math.floor(random() * chunk.length)));
+      connection.outlet.isOpen = false;
+      connection.instance.core.unsubscribe(connection.subscription);
+      connection = undefined;
+    },
+    beat(): void {
+      connection?.instance.core.heartbeat(connection.subscription);
+    },
+    pending: () => (connection?.sent.length ?? 0) + (connection?.subscription.behind === null ? 0 : 1),
+    /** Every entitled record since the first subscription: once each, in order per key. */
+    check(): void {
+      owed.length = 0;
+      const order = new Map<string, number>();
+      const keyOf = new Map<string, string>();
+      for (const topic of log.logs.keys()) {
+        for (const [partition, records] of (log.logs[topic] ?? []).entries()) {
+          for (const written of records) {
+            if (written === undefined || !rights.mayHave(written)) continue;
+            if (written.offset < (baseline?.[topic]?.[partition] ?? 0)) continue;
+            owed.push(written.id);
+            order.set(written.id, written.offset);
+            keyOf.set(written.id, `${topic}/${written.key}`);
+          }
+        }
+      }
+      const count = new Map<string, number>();
+      for (const id of received) count.set(id, (count.get(id) ?? 0) + 1);
+      for (const id of received) {
+        assert.ok(order.has(id), `${name}: ${id} is none of its business`);
+        assert.equal(count.get(id), 1, `${name}: ${id} came ${count.get(id)} times`);
+      }
+      for (const id of owed) assert.ok(count.has(id), `${name}: ${id} was lost`);
+      const last = new Map<string, number>();
+      for (const id of received) {
+        const key = keyOf.get(id) ?? '';
+        const offset = order.get(id) ?? 0;
+        assert.ok(offset > (last.get(key) ?? -1), `${name}: ${id} is out of order`);
+        last.set(key, offset);
+      }
+    },
+    count: () => received.length,
+  };
+}
+
+export type Client = ReturnType<typeof createClient>;
+
+type Message = { type: string; cursor?: string; id?: string; reason?: string };
+
+function assertForward(before: string | undefined, after: string, name: string): void {
+  const from = sealer.open(before ?? after);
+  const to = sealer.open(after);
+  assert.ok(to !== undefined && from?.length === to.length, `${name}: a cursor that does not open`);
+  for (const [i, { next }] of to.entries()) {
+    for (const [p, offset] of next.entries()) {
+      assert.ok(offset >= (from[i]?.next[p] ?? 0), `${name}: a cursor went back`);
+    }
+  }
+}
+
+/** Whole frames only: what was cut off in the middle was never seen. */
+function readFrames(bytes: Buffer): Message[] {
+  const messages: Message[] = [];
+  for (let at = 0; at + 2 <= bytes.length; ) {
+    const short = bytes[at + 1] ?? 0;
+    const head = short < 126 ? 2 : short === 126 ? 4 : 10;
+    if (at + head > bytes.length) break;
+    const size =
+      head === 2 ? short : head === 4 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2));
+    if (at + head + size > bytes.length) break;
+    messages.push(JSON.parse(bytes.toString('utf8', at + head, at + head + size)));
+    at += head + size;
+  }
+  return messages;
+}
+
+/** SSE as EventSource reads it: an event counts when its empty line has come, and then its id is the last one. */
+function readChunks(bytes: Buffer): Message[] {
+  let text = '';
+  for (let at = 0; at < bytes.length; ) {
+    const lineEnd = bytes.indexOf('\r\n', at);
+    if (lineEnd < 0) break;
+    const size = Number.parseInt(bytes.toString('latin1', at, lineEnd), 16);
+    text += bytes.toString('utf8', lineEnd + 2, Math.min(bytes.length, lineEnd + 2 + size));
+    at = lineEnd + 2 + size + 2;
+  }
+  const messages: Message[] = [];
+  for (const block of text.split('\n\n').slice(0, -1)) {
+    const fields = new Map(
+      block.split('\n').map((line) => [line.split(': ', 1)[0] ?? '', line.replace(/^\w+: /, '')]),
+    );
+    const data = JSON.parse(fields.get('data') ?? '{}');
+    const cursor = fields.get('id');
+    messages.push({
+      ...data,
+      type: data.type ?? fields.get('event'),
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+  }
+  return messages;
+}
