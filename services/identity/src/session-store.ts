@@ -2,9 +2,10 @@
 import { type Client, inTenant, inTransaction, type Pool, setTenant } from '@ragline/postgres/pool';
 import type { Role } from '@ragline/web/principal';
 import { judgeRefresh, type RefreshDecision, type User } from './domain.ts';
+import { lockFamily, rotate, successorOf } from './family.ts';
 import type { Announce, RevocationReason } from './revocations.ts';
 import { issuedAtColumn, type UserRow, userColumns, userFrom } from './rows.ts';
-import { hashOf, newSecret, open, seal } from './secrets.ts';
+import { hashOf, newSecret } from './secrets.ts';
 
 export type SessionPolicy = {
   /** A refresh token that nobody used for so long is worth nothing. */
@@ -23,8 +24,6 @@ export type Refreshed =
   | { kind: 'unknown' };
 
 export type SessionStore = ReturnType<typeof sessionStore>;
-
-const successorPurpose = 'successor of a refresh token';
 
 export function sessionStore(pool: Pool, policy: SessionPolicy) {
   return {
@@ -89,14 +88,11 @@ export function sessionStore(pool: Pool, policy: SessionPolicy) {
         const { user, issued_at, session_id } = found;
         switch (decision.kind) {
           case 'rotate': {
-            const successor = await rotate(client, token, found, policy);
-            return { kind: 'rotate', user, issued_at, session_id, refresh_token: successor };
+            const refresh_token = await rotate(client, token, found, policy.refreshTokenMs);
+            return { kind: 'rotate', user, issued_at, session_id, refresh_token };
           }
-          case 'repeat': {
-            if (found.successor_sealed === null) return { kind: 'refuse', reason: 'expired' };
-            const successor = open(found.successor_sealed, token, successorPurpose, session_id);
-            return { kind: 'repeat', user, issued_at, session_id, refresh_token: successor };
-          }
+          case 'repeat':
+            return { kind: 'repeat', user, issued_at, session_id, refresh_token: successorOf(token, found) };
           case 'reuse':
             await endSession(
               client,
@@ -194,91 +190,6 @@ async function tenantOf(pool: Pool, token: string): Promise<string | undefined> 
     [hashOf(token)],
   );
   return rows[0]?.tenant_id ?? undefined;
-}
-
-type Family = {
-  user: User;
-  issued_at: number;
-  session_id: string;
-  successor_sealed: Buffer | null;
-  state: Parameters<typeof judgeRefresh>[0];
-};
-
-/**
- * Locks the session of a token, so that uses of the family on any instance come one after the other, and reads
- * everything anew behind the lock.
- */
-async function lockFamily(client: Client, token: string): Promise<Family | undefined> {
-  const hash = hashOf(token);
-  const { rows: users } = await client.query<UserRow & { issued_at: number; session_id: string }>(
-    `SELECT ${userColumns}, ${issuedAtColumn}, s.id AS session_id
-     FROM identity.refresh_token t JOIN identity.session s ON s.id = t.session_id
-     JOIN identity.user_account u ON u.id = s.user_id WHERE t.token_hash = $1 FOR SHARE OF u`,
-    [hash],
-  );
-  const [user] = users;
-  if (user === undefined) return undefined;
-  const { rows: sessions } = await client.query<{ revoked: boolean; expires_at: Date }>(
-    `SELECT revoked_at IS NOT NULL AS revoked, expires_at FROM identity.session WHERE id = $1
-     FOR NO KEY UPDATE`,
-    [user.session_id],
-  );
-  // A statement of its own: one that joined them would show the tokens as they were before the lock.
-  const { rows: tokens } = await client.query<TokenRow>(
-    `SELECT t.expires_at, t.rotated_at, t.successor_sealed, next.rotated_at IS NOT NULL AS successor_used,
-       clock_timestamp() AS now
-     FROM identity.refresh_token t
-     LEFT JOIN identity.refresh_token next ON next.token_hash = t.successor_hash
-     WHERE t.token_hash = $1`,
-    [hash],
-  );
-  const [session] = sessions;
-  const [row] = tokens;
-  if (session === undefined || row === undefined) return undefined;
-  const { now, expires_at, rotated_at, successor_used: successorUsed, successor_sealed } = row;
-  return {
-    user: userFrom(user),
-    issued_at: user.issued_at,
-    session_id: user.session_id,
-    successor_sealed,
-    state: { now, session, user: { active: user.active }, token: { expires_at, rotated_at }, successorUsed },
-  };
-}
-
-type TokenRow = {
-  expires_at: Date;
-  rotated_at: Date | null;
-  successor_sealed: Buffer | null;
-  successor_used: boolean;
-  now: Date;
-};
-
-/** Marks the token used and makes its successor, readable again only by who shows this token. */
-async function rotate(
-  client: Client,
-  token: string,
-  { user, session_id, state }: Family,
-  { refreshTokenMs }: SessionPolicy,
-): Promise<string> {
-  const successor = newSecret();
-  const sealed = seal(successor, token, successorPurpose, session_id);
-  await client.query(
-    `INSERT INTO identity.refresh_token (token_hash, tenant_id, session_id, expires_at)
-     VALUES ($1, $2, $3, least($4::timestamptz, clock_timestamp() + $5 * interval '1 ms'))`,
-    [hashOf(successor), user.tenant_id, session_id, state.session.expires_at, refreshTokenMs],
-  );
-  await client.query(
-    `UPDATE identity.refresh_token SET rotated_at = clock_timestamp(), successor_hash = $2, successor_sealed = $3
-     WHERE token_hash = $1`,
-    [hashOf(token), hashOf(successor), sealed],
-  );
-  // The token before this one may not repeat any more, so what it could open is removed.
-  await client.query(
-    `UPDATE identity.refresh_token SET successor_sealed = NULL
-     WHERE session_id = $1 AND successor_hash = $2 AND successor_sealed IS NOT NULL`,
-    [session_id, hashOf(token)],
-  );
-  return successor;
 }
 
 async function endSession(
