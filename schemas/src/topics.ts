@@ -20,7 +20,7 @@ export type Topic = {
   schema: SchemaName | null;
   compatibility: Compatibility | null;
   /** The service whose outbox (or, for a dead letter topic, whose group) writes it. */
-  owner: 'identity' | 'orders' | 'notifications';
+  owner: 'identity' | 'orders' | 'notifications' | 'connect';
 };
 
 const hourMs = 3_600_000;
@@ -76,6 +76,18 @@ export const topics = {
     schema: 'revocation_v1',
     compatibility: 'BACKWARD_TRANSITIVE',
     owner: 'identity',
+  },
+  /** Debezium's sign of life, which also moves its place on when others write and no event does. */
+  connectorHeartbeat: {
+    name: '_connect.heartbeat.ragline',
+    key: 'connector',
+    partitions: 1,
+    retentionMs: hourMs,
+    compression: 'gzip',
+    maxMessageBytes: eventBytesMax,
+    schema: null,
+    compatibility: null,
+    owner: 'connect',
   },
   notificationsDeadLetters: deadLetters('notifications', 'notifications', 12),
 } as const satisfies Record<string, Topic>;
