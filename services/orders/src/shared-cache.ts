@@ -51,7 +51,10 @@ export function connectSharedCache({ url, log, metrics }: { url: string; log: Lo
     isAway = false;
     log.info('redis is connected');
   });
-  client.connect().catch(() => {});
+  const connecting = client.connect().then(
+    () => {},
+    () => {},
+  );
 
   const reads = createBreaker({
     name: 'redis',
@@ -95,6 +98,8 @@ export function connectSharedCache({ url, log, metrics }: { url: string; log: Lo
 
   return {
     ...cache,
+    /** The end of the first attempt, whatever came of it. */
+    connected: () => connecting,
     stop() {
       reads.stop();
       client.destroy();
