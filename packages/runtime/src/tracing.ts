@@ -55,7 +55,7 @@ export function startTracing(options: {
   if (endpoint === undefined || endpoint === '') return { stop: async () => {} };
   const exporter = new OTLPTraceExporter({
     url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
-    timeoutMillis: 5_000,
+    timeoutMillis: 1_500,
   });
   const provider = new TracerProvider({
     resource: resourceFromAttributes({
