@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { before, describe, it } from 'mocha';
 import { signIn } from '../faults/session.ts';
+import { httpTo } from '../support/http.ts';
 import { pythonPackages } from '../support/python.ts';
 
 const run = promisify(execFile);
@@ -46,17 +47,13 @@ describe('a foreign client that knows only the contract', function () {
 });
 
 async function placeOrder(url: string, token: string): Promise<{ id: string; total: number }> {
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const products = await fetch(`${url}/v1/products?available=true&limit=1`, { headers });
-  const [product] = (await products.json()).data;
-  const body = JSON.stringify({ items: [{ product_id: product.id, quantity: 2, notes: 'by the door' }] });
-  const answer = await fetch(`${url}/v1/orders`, {
-    method: 'POST',
-    headers: { ...headers, 'idempotency-key': randomUUID() },
-    body,
-  });
-  assert.equal(answer.status, 201);
-  return answer.json();
+  const http = httpTo(url);
+  const products = await http('GET', '/v1/products?available=true&limit=1', { token });
+  const items = [{ product_id: products.body.data[0].id, quantity: 2, notes: 'by the door' }];
+  const headers = { 'idempotency-key': randomUUID() };
+  const answer = await http('POST', '/v1/orders', { token, headers, body: { items } });
+  assert.equal(answer.status, 201, answer.text);
+  return answer.body;
 }
 
 function setting(name: string): string {

@@ -53,7 +53,9 @@ export function judge(tenantId: string, acknowledged: AcknowledgedStep[], seen: 
 
 /** True when nothing was lost, doubled, reordered or seen by a stranger. */
 export function isClean(verdict: Verdict): boolean {
-  return [verdict.lost, verdict.doubled, verdict.reordered, verdict.foreign].every((list) => list.length === 0);
+  return [verdict.lost, verdict.doubled, verdict.reordered, verdict.foreign].every(
+    (list) => list.length === 0,
+  );
 }
 
 /**

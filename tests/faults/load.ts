@@ -9,7 +9,12 @@ export type Load = {
 };
 
 /** Places orders at a steady rate and moves every second one on, as a person who tries again until answered. */
-export function startLoad(customer: Session, staff: Session, productId: string, ordersPerSecond: number): Load {
+export function startLoad(
+  customer: Session,
+  staff: Session,
+  productId: string,
+  ordersPerSecond: number,
+): Load {
   const acknowledged: AcknowledgedStep[] = [];
   const open = new Set<Promise<void>>();
   let count = 0;
@@ -70,7 +75,13 @@ async function untilAnswered(
   }
 }
 
-async function send(session: Session, method: string, path: string, body: unknown, headers: Record<string, string>) {
+async function send(
+  session: Session,
+  method: string,
+  path: string,
+  body: unknown,
+  headers: Record<string, string>,
+) {
   const response = await fetch(session.url + path, {
     method,
     headers: {

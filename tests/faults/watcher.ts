@@ -90,7 +90,12 @@ export async function watch(session: Session): Promise<Watcher> {
 const silenceMs = 35_000;
 
 type ServerMessage =
-  | { type: 'event'; id: string; cursor: string; data: { tenant_id: string; order: { id: string; version: number } } }
+  | {
+      type: 'event';
+      id: string;
+      cursor: string;
+      data: { tenant_id: string; order: { id: string; version: number } };
+    }
   | { type: 'cursor'; cursor: string }
   | { type: 'gap'; reason: string }
   | { type: 'ok' | 'welcome' | 'error' | 'recovered' | 'goaway' };
