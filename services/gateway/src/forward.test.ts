@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { afterEach, describe, it } from 'mocha';
-import { startFakeService, startTestGateway } from './testing.ts';
+import { jsonOf, startFakeService, startTestGateway } from './testing.ts';
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {
@@ -101,7 +101,7 @@ describe('passing requests to services', () => {
     assert.equal(answer.status, 503);
     assert.equal(answer.headers.get('content-type'), 'application/problem+json');
     assert.ok(answer.headers.get('retry-after'));
-    const body = await answer.json();
+    const body = await jsonOf(answer);
     assert.equal(body.code, 'unavailable');
     assert.equal(body.request_id, answer.headers.get('x-request-id'));
   });
@@ -172,7 +172,7 @@ describe('what is refused before any service hears of it', () => {
       const { url } = await gatewayWith({ orders: [orders.url] }, { BODY_MAX_BYTES: '1000' });
       const answer = await fetch(url + path, init);
       assert.equal(answer.status, status);
-      assert.equal((await answer.json()).code, code);
+      assert.equal((await jsonOf(answer)).code, code);
       assert.deepEqual(orders.noted, []);
     });
   }
@@ -199,13 +199,13 @@ describe('readiness', () => {
     const { url } = await gatewayWith({ identity: [identity.url], orders: [orders.url] });
     const degraded = await fetch(`${url}/readyz`);
     assert.equal(degraded.status, 200);
-    assert.deepEqual(await degraded.json(), {
+    assert.deepEqual(await jsonOf(degraded), {
       status: 'degraded',
       services: { identity: 'ready', orders: 'ready', notifications: 'not_ready' },
       sentinel: 'off',
     });
     orders.setReady(false);
     while ((await fetch(`${url}/readyz`)).status === 200);
-    assert.equal((await (await fetch(`${url}/readyz`)).json()).status, 'not_ready');
+    assert.equal((await jsonOf(fetch(`${url}/readyz`))).status, 'not_ready');
   });
 });

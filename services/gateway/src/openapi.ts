@@ -31,9 +31,8 @@ export function startOpenApi(options: {
         method: 'GET',
         signal: AbortSignal.timeout(fetchTimeoutMs),
       });
-      const text = await answer.body.text();
+      const text = await boundedText(answer.body);
       if (answer.statusCode !== 200) throw new Error(`status ${answer.statusCode}`);
-      if (text.length > documentMaxBytes) throw new Error('the document is too large');
       if (texts.get(service) === text) return;
       const document: unknown = JSON.parse(text);
       if (!isObject(document) || !isObject(document.paths)) throw new Error('this is no OpenAPI document');
@@ -126,6 +125,18 @@ function rewriteReferences(value: unknown, renamed: ReadonlyMap<string, string>)
     return [name, rewriteReferences(each, renamed)];
   });
   return Object.fromEntries(entries);
+}
+
+async function boundedText(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    // Leaving the loop closes the connection.
+    if (bytes > documentMaxBytes) throw new Error('the document is too large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 function versionOf(document: Json): string | undefined {

@@ -59,7 +59,8 @@ export function plainPath(target: string): string | undefined {
   const path = decoded(raw);
   if (path === undefined || hasControlCharacter(path)) return undefined;
   const segments = path.slice(1).split('/');
-  if (segments.includes('.') || segments.includes('..')) return undefined;
+  // Some servers drop what follows a semicolon, and then see dots alone.
+  if (segments.some((segment) => /^\.{1,2}(;|$)/.test(segment))) return undefined;
   // A closing slash is harmless; an empty segment before the end is not.
   if (segments.slice(0, -1).includes('')) return undefined;
   return path;

@@ -14,6 +14,8 @@ export type FakeService = Awaited<ReturnType<typeof startFakeService>>;
 export async function startFakeService(
   options: {
     port?: number;
+    /** What it answers at `/openapi.json`. */
+    document?: object;
     onRequest?: (req: http.IncomingMessage, res: http.ServerResponse, body: string) => void;
     onUpgrade?: (req: http.IncomingMessage, socket: Duplex, head: Buffer) => void;
   } = {},
@@ -27,13 +29,15 @@ export async function startFakeService(
       res.end(JSON.stringify({ status: ready ? 'ready' : 'not_ready', checks: { itself: 'ok' } }));
       return;
     }
+    if (req.url === '/openapi.json') {
+      res.writeHead(options.document ? 200 : 404).end(JSON.stringify(options.document ?? {}));
+      return;
+    }
     const chunks: Buffer[] = [];
     req.on('data', (chunk: Buffer) => chunks.push(chunk));
     req.on('end', () => {
       const body = Buffer.concat(chunks).toString();
-      if (req.url !== '/openapi.json') {
-        noted.push({ method: req.method ?? '', url: req.url ?? '', headers: req.headers, body });
-      }
+      noted.push({ method: req.method ?? '', url: req.url ?? '', headers: req.headers, body });
       if (options.onRequest) options.onRequest(req, res, body);
       else res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ body }));
     });
@@ -121,3 +125,6 @@ export function exchangeBytes(
     });
   });
 }
+
+// biome-ignore lint/suspicious/noExplicitAny: a test reads the fields it asserts on.
+export const jsonOf = async (answer: Response | Promise<Response>): Promise<any> => (await answer).json();
