@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@ragline/postgres/pool';
 import type { Metrics } from '@ragline/runtime/metrics';
-import type { CatalogueVersions } from './catalogue-versions.ts';
+import type { Announcement, CatalogueVersions } from './catalogue-versions.ts';
 import { countChange } from './product-store.ts';
 import type { SharedCache } from './shared-cache.ts';
 
@@ -94,19 +94,14 @@ export function catalogueCache(options: {
       tenantId: string,
       transaction: (seal: (client: Client) => Promise<void>) => Promise<T>,
     ): Promise<T> {
-      let sealed: { version: number; end: Awaited<ReturnType<CatalogueVersions['announce']>> } | undefined;
-      try {
-        const result = await transaction(async (client) => {
-          // Locks the tenant's count until the commit, so marks and versions of two changes cannot cross.
-          const version = await countChange(client, tenantId);
-          sealed = { version, end: await versions.announce(tenantId) };
-        });
-        await sealed?.end.committed(sealed.version);
-        return result;
-      } catch (error) {
-        await sealed?.end.failed();
-        throw error;
-      }
+      let sealed: { version: number; announcement: Announcement } | undefined;
+      const result = await transaction(async (client) => {
+        // Locks the tenant's count until the commit, so marks and versions of two changes cannot cross.
+        const version = await countChange(client, tenantId);
+        sealed = { version, announcement: await versions.announce(tenantId) };
+      });
+      await sealed?.announcement.committed(sealed.version);
+      return result;
     },
   };
 }

@@ -18,8 +18,11 @@ export type CatalogueVersions = {
   announce(tenantId: string): Promise<Announcement>;
 };
 
-/** Exactly one of them is called when the transaction has ended. */
-export type Announcement = { committed(version: number): Promise<void>; failed(): Promise<void> };
+/**
+ * Called once the transaction has committed. When it has failed, or nobody knows, nothing is called: the mark stays
+ * until it ends by itself, and until then readers ask Postgres, which knows.
+ */
+export type Announcement = { committed(version: number): Promise<void> };
 
 export const leaseMs = 2_000;
 /** Longer than any transaction of ours: the mark of a process that died after its commit must outlive the commit. */
@@ -27,7 +30,7 @@ const markMs = 15_000;
 /** A version read longer ago than this is not written down any more: a change may have come and gone since. */
 const freshMs = 500;
 
-const nothingToDo: Announcement = { committed: async () => {}, failed: async () => {} };
+const nothingToDo: Announcement = { committed: async () => {} };
 
 /** Without Redis: every read asks Postgres, which is one lookup by primary key. */
 export function databaseVersions(pool: Pool): CatalogueVersions {
@@ -73,9 +76,6 @@ export function sharedVersions(
       return {
         async committed(version) {
           await shared.raise(key, mark, version, leaseMs);
-        },
-        async failed() {
-          await shared.release(key, mark);
         },
       };
     },

@@ -100,11 +100,20 @@ function consistent(it: Promotion): Promotion {
   if (it.starts_at !== null && it.ends_at !== null && Date.parse(it.ends_at) <= Date.parse(it.starts_at)) {
     throw invalid('ends_at', 'must be after starts_at');
   }
+  const { id, kind, value, minimum, usage_limit, used, active } = it;
+  const starts_at = it.starts_at && new Date(it.starts_at).toISOString();
+  const ends_at = it.ends_at && new Date(it.ends_at).toISOString();
   return {
-    ...it,
+    id,
     code: normalisedCode(it.code),
-    starts_at: it.starts_at && new Date(it.starts_at).toISOString(),
-    ends_at: it.ends_at && new Date(it.ends_at).toISOString(),
+    kind,
+    value,
+    minimum,
+    starts_at,
+    ends_at,
+    usage_limit,
+    used,
+    active,
   };
 }
 
