@@ -14,10 +14,15 @@ type Right = {
 };
 
 /** Topics whose records come from an outbox, so that Connect writes them and services only read them. */
-export type TopicNames = { fromOutbox: string[]; deadLettersOf: Record<string, string> };
+export type TopicNames = {
+  fromOutbox: string[];
+  /** The connector's own, such as its sign of life. */
+  ofConnect: string[];
+  deadLettersOf: Record<string, string>;
+};
 
 /** The rights of each user, as a table. */
-export function rightsOf({ fromOutbox, deadLettersOf }: TopicNames): Record<string, Right[]> {
+export function rightsOf({ fromOutbox, ofConnect, deadLettersOf }: TopicNames): Record<string, Right[]> {
   const readsAll: Right[] = fromOutbox.map((name) => topic(name, ['read', 'describe']));
   // Without a group of its own, a reader that holds its positions by hand still asks for offsets.
   const service = (user: string): Right[] => [
@@ -30,7 +35,7 @@ export function rightsOf({ fromOutbox, deadLettersOf }: TopicNames): Record<stri
       ...connectTopics.map((name) =>
         topic(name, ['read', 'write', 'create', 'describe', 'describe_configs']),
       ),
-      ...fromOutbox.map((name) => topic(name, ['write', 'describe'])),
+      ...[...fromOutbox, ...ofConnect].map((name) => topic(name, ['write', 'describe'])),
       { resource: 'group', name: connectGroup, match: 'prefixed', operations: ['read', 'describe'] },
       { resource: 'group', name: 'connect-', match: 'prefixed', operations: ['read', 'describe'] },
       { resource: 'transaction', name: connectGroup, match: 'prefixed', operations: ['write', 'describe'] },

@@ -1,9 +1,10 @@
 /** Kafka Connect with Debezium: exactly-once source, its REST interface and its metrics behind a password. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { need } from './fetch-parts.ts';
 import { classPath, jarIn, jvmCommand, log4jOption, properties } from './java-command.ts';
 import { plainLogin } from './kafka.ts';
-import { basic, expectOk, host, type PartContext } from './part.ts';
+import { basic, expectOk, host, type PartContext, type Plan } from './part.ts';
 import { writePrivately } from './secrets.ts';
 import type { ProcessDefinition } from './supervisor.ts';
 
@@ -13,10 +14,10 @@ const user = 'ragline';
 export const connectGroup = 'ragline-connect';
 export const connectTopics = ['_connect.configs', '_connect.offsets', '_connect.status'] as const;
 
-export const connectUrl = ({ ports, secrets }: PartContext): string =>
+export const connectUrl = ({ ports, secrets }: Plan): string =>
   `http://${user}:${secrets.connect}@${host}:${ports.connect}`;
 
-export const connectMetricsUrl = ({ ports, secrets }: PartContext): string =>
+export const connectMetricsUrl = ({ ports, secrets }: Plan): string =>
   `http://${user}:${secrets.connect}@${host}:${ports.connect_metrics}/metrics`;
 
 export type BrokerLogin = { brokers: string; username: string | undefined; password: string | undefined };
@@ -35,7 +36,7 @@ export function connect(context: PartContext, broker: BrokerLogin): ProcessDefin
       writePrivately(at('users.properties'), properties({ [user]: context.secrets.connect }));
       writePrivately(at('jaas.conf'), jaas(at('users.properties')));
       writePrivately(at('metrics.yml'), metricsConfig(context));
-      const agent = jarIn(path.join(context.files.jarsDir, 'agent'), 'jmx_prometheus_javaagent');
+      const agent = jarIn(path.join(need(context.files.jarsDir), 'agent'), 'jmx_prometheus_javaagent');
       return jvmCommand(context, {
         name: 'connect',
         options: [
@@ -45,7 +46,7 @@ export function connect(context: PartContext, broker: BrokerLogin): ProcessDefin
         ],
         main: [
           '-cp',
-          classPath(path.join(context.files.jarsDir, 'kafka')),
+          classPath(path.join(need(context.files.jarsDir), 'kafka')),
           'org.apache.kafka.connect.cli.ConnectDistributed',
           at('worker.properties'),
         ],
@@ -81,7 +82,7 @@ function workerProperties(
     'value.converter': 'org.apache.kafka.connect.converters.ByteArrayConverter',
     'exactly.once.source.support': 'enabled',
     'offset.flush.interval.ms': 5_000,
-    'plugin.path': path.join(files.jarsDir, 'plugins'),
+    'plugin.path': path.join(need(files.jarsDir), 'plugins'),
     'plugin.discovery': 'service_load',
     'connector.client.config.override.policy': 'All',
     'scheduled.rebalance.max.delay.ms': 0,

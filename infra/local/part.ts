@@ -3,8 +3,8 @@ import type { PartFiles } from './fetch-parts.ts';
 import type { Ports } from './ports.ts';
 import type { Secrets } from './secrets.ts';
 
-export type PartContext = {
-  files: PartFiles;
+/** What is settled before anything is fetched. */
+export type Plan = {
   dataDir: string;
   logsDir: string;
   ports: Ports;
@@ -13,11 +13,13 @@ export type PartContext = {
   env: NodeJS.ProcessEnv;
 };
 
+export type PartContext = Plan & { files: PartFiles };
+
 export const host = '127.0.0.1';
 
 /** Settings that would reach into the parts from the person's shell (PGUSER, CLASSPATH, JAVA_TOOL_OPTIONS, …) are left out. */
 export function cleanEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER'];
+  const kept = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'RAGLINE_TEST_RUN'];
   return Object.fromEntries(kept.filter((name) => env[name] !== undefined).map((name) => [name, env[name]]));
 }
 

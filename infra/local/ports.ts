@@ -1,19 +1,8 @@
 /** Which ports the parts and services listen on: the usual ones, others when those are taken. */
 import { createServer } from 'node:net';
 
-export const usualPorts = {
-  gateway: 8080,
-  postgres: 5432,
-  valkey: 6379,
-  kafka: 9092,
-  kafka_controller: 9093,
-  registry: 8081,
-  registry_management: 8089,
-  connect: 8083,
-  connect_metrics: 9404,
-} as const;
+import type { PortName } from './layout.mjs';
 
-export type PortName = keyof typeof usualPorts;
 export type Ports = Record<PortName, number>;
 
 /** Below the range from which systems hand out ports to outgoing connections, so that a part finds its port free when it restarts. */

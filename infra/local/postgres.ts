@@ -12,8 +12,10 @@ import {
 import path from 'node:path';
 import pg from 'pg';
 import { StartFailure } from './failure.ts';
-import { cleanEnvironment, host, type PartContext } from './part.ts';
-import { isRoot, postgresHomeOf, postgresUser } from './paths.ts';
+import { need } from './fetch-parts.ts';
+import { isRoot, postgresHomeOf } from './layout.mjs';
+import { cleanEnvironment, host, type PartContext, type Plan } from './part.ts';
+import { postgresUser } from './postgres-user.ts';
 import { isAlive } from './processes.ts';
 import { runCommand } from './run-command.ts';
 import type { Command, ProcessDefinition } from './supervisor.ts';
@@ -22,7 +24,7 @@ export const databaseName = 'ragline';
 const owner = 'ragline';
 
 export function postgresUrl(
-  context: PartContext,
+  context: Plan,
   user: string,
   password: string,
   database = databaseName,
@@ -30,7 +32,7 @@ export function postgresUrl(
   return `postgres://${user}:${encodeURIComponent(password)}@${host}:${context.ports.postgres}/${database}`;
 }
 
-export const ownerUrl = (context: PartContext, database?: string): string =>
+export const ownerUrl = (context: Plan, database?: string): string =>
   postgresUrl(context, owner, context.secrets.postgres, database);
 
 export async function postgres(context: PartContext): Promise<ProcessDefinition> {
@@ -73,7 +75,7 @@ function serverCommand(context: PartContext, data: string): Command {
   };
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   return {
-    file: path.join(context.files.postgresDir, 'bin', 'postgres'),
+    file: path.join(need(context.files.postgresDir), 'bin', 'postgres'),
     args: ['-D', data, ...args],
     env: cleanEnvironment(context.env),
     cwd: data,
@@ -94,7 +96,7 @@ async function preparedData(context: PartContext, logFile: string): Promise<stri
   writeFileSync(passwordFile, `${context.secrets.postgres}\n`, { mode: 0o600 });
   if (user) chownSync(passwordFile, user.uid, user.gid);
   try {
-    const initdb = path.join(context.files.postgresDir, 'bin', 'initdb');
+    const initdb = path.join(need(context.files.postgresDir), 'bin', 'initdb');
     // With locale C, pg_trgm would drop every letter outside ASCII.
     const args = ['-D', work, '-U', owner, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C.UTF-8'];
     await runCommand(
@@ -167,31 +169,14 @@ export async function query(url: string, sql: string): Promise<Record<string, un
   }
 }
 
-/** Makes the databases, and the registry's role; safe to repeat. `adminUrl` names a server, embedded or not. */
-export async function ensureDatabases(adminUrl: string, registryPassword: string): Promise<void> {
-  const server = new URL(adminUrl);
+/** Makes the server's main database; safe to repeat. `databaseUrl` names it, on an embedded server or another. */
+export async function ensureMainDatabase(databaseUrl: string): Promise<void> {
+  const server = new URL(databaseUrl);
+  const name = decodeURIComponent(server.pathname.slice(1));
   server.pathname = '/postgres';
-  const wanted = new URL(adminUrl).pathname.slice(1);
-  if (!(await databaseExists(server.href, wanted)))
-    await query(server.href, `create database ${quoted(wanted)}`);
-  await query(
+  const rows = await query(
     server.href,
-    `do $$ begin
-       if not exists (select from pg_roles where rolname = 'ragline_registry') then create role ragline_registry; end if;
-     end $$;
-     alter role ragline_registry login password '${registryPassword.replaceAll("'", "''")}'`,
+    `select 1 from pg_database where datname = '${name.replaceAll("'", "''")}'`,
   );
-  if (!(await databaseExists(server.href, 'registry'))) {
-    // A member may give a database away; a superuser needs no membership, and the grant does no harm.
-    await query(server.href, 'grant ragline_registry to current_user');
-    await query(server.href, 'create database registry owner ragline_registry');
-  }
-  await query(server.href, `revoke connect on database ${quoted(wanted)} from ragline_registry`);
+  if (rows.length === 0) await query(server.href, `create database "${name.replaceAll('"', '""')}"`);
 }
-
-async function databaseExists(url: string, name: string): Promise<boolean> {
-  const rows = await query(url, `select 1 from pg_database where datname = '${name.replaceAll("'", "''")}'`);
-  return rows.length > 0;
-}
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;

@@ -1,15 +1,16 @@
 /** Apicurio Registry, stored in Postgres; every request needs a password. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { need } from './fetch-parts.ts';
 import { jvmCommand, properties } from './java-command.ts';
-import { basic, expectOk, host, type PartContext } from './part.ts';
+import { basic, expectOk, host, type PartContext, type Plan } from './part.ts';
 import { writePrivately } from './secrets.ts';
 import type { ProcessDefinition } from './supervisor.ts';
 
 const user = 'ragline';
 
 /** The Confluent API's address, with user and password. */
-export const registryUrl = ({ ports, secrets }: PartContext): string =>
+export const registryUrl = ({ ports, secrets }: Plan): string =>
   `http://${user}:${secrets.registry}@${host}:${ports.registry}/apis/ccompat/v7`;
 
 /** `databaseUrl` names the registry's own database, with its role and password. */
@@ -26,7 +27,7 @@ export function registry(context: PartContext, databaseUrl: string): ProcessDefi
       return jvmCommand(context, {
         name: 'registry',
         options: [`-Dquarkus.config.locations=${config}`],
-        main: ['-jar', path.join(context.files.registryDir, 'quarkus-run.jar')],
+        main: ['-jar', path.join(need(context.files.jarsDir), 'registry', 'quarkus-run.jar')],
         cwd: dir,
       });
     },
@@ -39,8 +40,8 @@ function configOf({ ports, secrets }: PartContext, database: URL): Record<string
   return {
     'quarkus.http.host': host,
     'quarkus.http.port': ports.registry,
-    'quarkus.management.host': host,
-    'quarkus.management.port': ports.registry_management,
+    // Its second interface (health, metrics) knows no password.
+    'quarkus.management.host-enabled': false,
     'quarkus.log.level': 'WARN',
     'quarkus.http.access-log.enabled': false,
     'apicurio.storage.kind': 'sql',

@@ -62,7 +62,8 @@ export type SupervisorEvent =
       restartInMs: number;
     }
   | { kind: 'unhealthy'; name: string; pid: number; reason: string }
-  | { kind: 'not_ready'; name: string; reason: string };
+  | { kind: 'not_ready'; name: string; reason: string }
+  | { kind: 'connector_restarted' };
 
 export type SupervisorOptions = {
   /** Marks each process, see processes.ts. */
@@ -70,6 +71,8 @@ export type SupervisorOptions = {
   onEvent?: (event: SupervisorEvent) => void;
   /** A process that fails its health check for this long is killed and started again; 0 switches that off. */
   unhealthyRestartMs?: number;
+  /** Ends the first start. */
+  signal?: AbortSignal;
 };
 
 const healthEveryMs = 2_000;
@@ -87,12 +90,13 @@ export function restartDelayMs(restart: number): number {
  */
 export async function supervise(
   definition: ProcessDefinition,
-  { dataDir, onEvent = () => {}, unhealthyRestartMs = 15_000 }: SupervisorOptions,
+  { dataDir, onEvent = () => {}, unhealthyRestartMs = 15_000, signal }: SupervisorOptions,
 ): Promise<SupervisedProcess> {
   const { name, logFile, stopSignal = 'SIGTERM', stopWithinMs = 10_000 } = definition;
   let child: ChildProcess | undefined;
   let state: ProcessState = 'starting';
   let stopping = false;
+  let everReady = false;
   let inARow = 0;
   let restarts = 0;
   const stopped = new AbortController();
@@ -121,6 +125,7 @@ export async function supervise(
     await becomeReady(started, exit);
     const readyAt = performance.now();
     state = 'ready';
+    everReady = true;
     onEvent({ kind: 'ready', name, pid: started.pid ?? 0 });
     const watch = new AbortController();
     if (definition.healthy && unhealthyRestartMs > 0)
@@ -152,7 +157,7 @@ export async function supervise(
       if (stopping) throw failure(`${name} was stopped before it was ready`);
       let reason: unknown;
       try {
-        await definition.ready();
+        await answers();
         // Somebody else may have answered on the port of a process that has just died.
         if (!ended) return;
       } catch (error) {
@@ -168,6 +173,15 @@ export async function supervise(
       }
       await sleep(100);
     }
+  }
+
+  /**
+   * The first start waits until the process can serve. Later ones ask only whether it lives: what it waits for may
+   * be another part that is down as well, and killing it again would not help.
+   */
+  function answers(): Promise<void> {
+    if (everReady && definition.healthy) return definition.healthy(AbortSignal.timeout(healthEveryMs));
+    return definition.ready();
   }
 
   function failure(message: string, cause?: unknown): StartFailure {
@@ -247,8 +261,17 @@ export async function supervise(
     },
     async untilReady(withinMs) {
       const deadline = performance.now() + withinMs;
-      while (state !== 'ready' || handle.pid() === undefined) {
-        if (performance.now() > deadline) throw failure(`${name} is not ready after ${withinMs / 1000} s`);
+      for (;;) {
+        let reason = `it is ${state}`;
+        if (state === 'ready' && handle.pid() !== undefined) {
+          try {
+            return await definition.ready();
+          } catch (error) {
+            reason = messageOf(error);
+          }
+        }
+        if (performance.now() > deadline)
+          throw failure(`${name} is not ready after ${withinMs / 1000} s: ${reason}`);
         await sleep(50);
       }
     },
@@ -260,11 +283,16 @@ export async function supervise(
     },
   };
 
+  const giveUp = () => void handle.stop();
+  signal?.addEventListener('abort', giveUp, { once: true });
   try {
     await launch();
+    if (stopping) throw failure(`${name} was stopped`);
   } catch (error) {
     await handle.stop();
     throw error;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
   }
   return handle;
 }

@@ -2,11 +2,12 @@
 import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
-import { cleanEnvironment, host, type PartContext } from './part.ts';
+import { need } from './fetch-parts.ts';
+import { cleanEnvironment, host, type PartContext, type Plan } from './part.ts';
 import { writePrivately } from './secrets.ts';
 import type { ProcessDefinition } from './supervisor.ts';
 
-export const valkeyUrl = ({ ports, secrets }: PartContext): string =>
+export const valkeyUrl = ({ ports, secrets }: Plan): string =>
   `redis://:${secrets.valkey}@${host}:${ports.valkey}`;
 
 export function valkey(context: PartContext): ProcessDefinition {
@@ -20,7 +21,7 @@ export function valkey(context: PartContext): ProcessDefinition {
       // In a file, since everybody on the machine can read a command line.
       writePrivately(config, configOf(context, dir));
       return {
-        file: context.files.valkeyServer,
+        file: need(context.files.valkeyServer),
         args: [config],
         env: cleanEnvironment(context.env),
         cwd: dir,

@@ -1,0 +1,78 @@
+/** Makes running parts fit for the services: tables, slot, topics, schemas, connector. Every step is safe to repeat. */
+import { listMigrations, migrate } from '@ragline/postgres/migrate';
+import { ensureSlot } from '@ragline/postgres/slot';
+import { createLogger } from '@ragline/runtime/logger';
+import { registerSchemas } from '@ragline/schemas/register';
+import { allTopics } from '@ragline/schemas/topics';
+import { applyConnector } from '../../tools/src/parts/apply-connector.ts';
+import { applyTopics } from '../../tools/src/parts/apply-topics.ts';
+import type { Addresses } from './addresses.ts';
+import type { Flow } from './flow.ts';
+import { kafkaClient } from './kafka.ts';
+import { type Progress, shown } from './progress.ts';
+import type { StartingParts } from './start-parts.ts';
+
+export type Prepared = Record<'migrated' | 'topics' | 'schemas' | 'connector', Promise<unknown>>;
+
+/** Begins each step as soon as what it needs is there. */
+export function prepare(
+  flow: Flow,
+  ready: StartingParts,
+  addresses: Addresses,
+  onProgress: Progress,
+): Prepared {
+  const show = <T>(item: string, run: () => Promise<T>, textOf: (result: T) => string) =>
+    shown(onProgress, 'preparing', item, run, textOf);
+
+  const migrated = flow.step([ready.databases], () =>
+    show(
+      'migrations',
+      () => migrateAll(addresses.DATABASE_URL),
+      (count) => `${count} migrations`,
+    ),
+  );
+  const topics = flow.step([ready.kafka], () =>
+    show(
+      'topics',
+      () => makeTopics(addresses),
+      (made) => `${made.length} topics`,
+    ),
+  );
+  const schemas = flow.step([ready.registry], () =>
+    show(
+      'schemas',
+      () => registerSchemas({ registryUrl: addresses.SCHEMA_REGISTRY_URL }),
+      (registered) => `${registered.length} schemas`,
+    ),
+  );
+  const connector = flow.step([ready.connect, migrated, topics], () =>
+    show(
+      'connector',
+      () => applyConnector({ connectUrl: addresses.CONNECT_URL, cdcUrl: addresses.DATABASE_URL_RAGLINE_CDC }),
+      () => 'connector RUNNING',
+    ),
+  );
+  return { migrated, topics, schemas, connector };
+}
+
+/** The slot is made with the tables, before any service can write: the connector reads from where it begins. */
+async function migrateAll(databaseUrl: string): Promise<number> {
+  await migrate({ databaseUrl, log: createLogger({ service: 'ragline', level: 'error' }) });
+  await ensureSlot({ databaseUrl });
+  return (await listMigrations()).length;
+}
+
+async function makeTopics(addresses: Addresses) {
+  const kafka = kafkaClient(
+    addresses.KAFKA_BROKERS,
+    addresses.KAFKA_USERNAME || undefined,
+    addresses.KAFKA_PASSWORD,
+  );
+  const admin = kafka.admin({ retry: { retries: 5 } });
+  await admin.connect();
+  try {
+    return await applyTopics(admin, allTopics);
+  } finally {
+    await admin.disconnect();
+  }
+}

@@ -1,0 +1,128 @@
+/** RAGline's own services as supervised processes: their settings, their readiness, their health. */
+import path from 'node:path';
+import type { Addresses } from './addresses.ts';
+import type { Instance, ServiceName } from './instances.ts';
+import { checkoutDir } from './layout.mjs';
+import { expectOk, host } from './part.ts';
+import type { Secrets } from './secrets.ts';
+import type { ProcessDefinition } from './supervisor.ts';
+
+export type ServiceContext = {
+  addresses: Addresses;
+  secrets: Secrets;
+  instances: readonly Instance[];
+  /** Settings of the person, handed on: any setting of any service may be set for all of them. */
+  env: NodeJS.ProcessEnv;
+  logsDir: string;
+};
+
+/** These would change how Node runs, or who a service is. */
+const notHandedOn = [
+  'NODE_OPTIONS',
+  'NODE_V8_COVERAGE',
+  'PORT',
+  'INSTANCE',
+  'DATABASE_URL',
+  'KAFKA_USERNAME',
+  'KAFKA_PASSWORD',
+];
+
+/** What a service is started with: the person's settings, then what only the start knows. */
+export function settingsOf(instance: Instance, context: ServiceContext): Record<string, string> {
+  const { env } = context;
+  const kept = Object.entries(env).filter(([name]) => !notHandedOn.includes(name));
+  const inherited: Record<string, string> = {};
+  for (const [name, value] of kept) if (value !== undefined) inherited[name] = value;
+  return {
+    ...inherited,
+    RAGLINE_ENV: env.RAGLINE_ENV || 'development',
+    HOST: host,
+    PORT: String(instance.port),
+    INSTANCE: instance.name,
+    STOP_WITHIN_MS: env.STOP_WITHIN_MS || '5000',
+    TOKEN_ISSUER: env.TOKEN_ISSUER || 'ragline',
+    TOKEN_AUDIENCE: env.TOKEN_AUDIENCE || 'ragline',
+    JWKS_URL: env.JWKS_URL || `${urlOf(context, 'identity')}/.well-known/jwks.json`,
+    ...ownSettings(instance, context),
+  };
+}
+
+function ownSettings(instance: Instance, context: ServiceContext): Record<string, string> {
+  const { addresses, secrets, env } = context;
+  const shared = {
+    SCHEMA_REGISTRY_URL: addresses.SCHEMA_REGISTRY_URL,
+    REDIS_URL: addresses.REDIS_URL,
+    KAFKA_BROKERS: addresses.KAFKA_BROKERS,
+    KAFKA_SASL_MECHANISM: addresses.KAFKA_SASL_MECHANISM,
+  };
+  const kafkaUser = (name: string, password: string) => ({
+    ...shared,
+    KAFKA_USERNAME: env.KAFKA_BROKERS ? addresses.KAFKA_USERNAME : name,
+    KAFKA_PASSWORD: password,
+  });
+  const cursorKeys = env.CURSOR_KEYS || `1:${secrets.cursor}`;
+  const byService: Record<ServiceName, () => Record<string, string>> = {
+    identity: () => ({
+      ...kafkaUser('identity', addresses.KAFKA_PASSWORD_IDENTITY),
+      DATABASE_URL: addresses.DATABASE_URL_RAGLINE_IDENTITY,
+      KEY_ENCRYPTION_SECRET: env.KEY_ENCRYPTION_SECRET || secrets.key_encryption,
+    }),
+    orders: () => ({
+      ...kafkaUser('orders', addresses.KAFKA_PASSWORD_ORDERS),
+      DATABASE_URL: addresses.DATABASE_URL_RAGLINE_ORDERS,
+      CURSOR_KEYS: cursorKeys,
+      QUOTE_SECRET: env.QUOTE_SECRET || secrets.quote,
+      REPLICATION_SLOT: env.REPLICATION_SLOT || 'ragline_outbox',
+    }),
+    notifications: () => ({
+      ...kafkaUser('notifications', addresses.KAFKA_PASSWORD_NOTIFICATIONS),
+      DATABASE_URL: addresses.DATABASE_URL_RAGLINE_NOTIFICATIONS,
+      CURSOR_KEYS: cursorKeys,
+      IDENTITY_URL: urlOf(context, 'identity'),
+      ORDERS_URL: urlOf(context, 'orders'),
+      ALLOWED_ORIGINS: originsOf(context),
+    }),
+    gateway: () => ({
+      METRICS_PORT: String(instance.metricsPort ?? 0),
+      IDENTITY_URLS: urlsOf(context, 'identity').join(','),
+      ORDERS_URLS: urlsOf(context, 'orders').join(','),
+      NOTIFICATIONS_URLS: urlsOf(context, 'notifications').join(','),
+      SENTINEL_PASSWORD: secrets.sentinel,
+      REDIS_URL: addresses.REDIS_URL,
+    }),
+  };
+  return byService[instance.service]();
+}
+
+/** The first instance's address. */
+const urlOf = (context: ServiceContext, service: ServiceName): string => urlsOf(context, service)[0] ?? '';
+
+export function urlsOf({ instances }: Pick<ServiceContext, 'instances'>, service: ServiceName): string[] {
+  return instances.filter((it) => it.service === service).map((it) => `http://${host}:${it.port}`);
+}
+
+/** Pages of the gateway's own origin, by both names of this machine, and those that the person adds. */
+function originsOf({ instances, env }: ServiceContext): string {
+  const port = instances.find((it) => it.service === 'gateway')?.port ?? 8080;
+  const own = [`http://localhost:${port}`, `http://${host}:${port}`];
+  const more = [env.PUBLIC_URL, env.ALLOWED_ORIGINS].filter((it) => it !== undefined && it !== '');
+  return [...own, ...more].join(',');
+}
+
+export function service(instance: Instance, context: ServiceContext): ProcessDefinition {
+  const origin = `http://${host}:${instance.port}`;
+  return {
+    name: instance.name,
+    logFile: path.join(context.logsDir, `${instance.name}.log`),
+    command: () => ({
+      file: process.execPath,
+      args: [path.join(checkoutDir, 'services', instance.service, 'src', 'main.ts')],
+      env: settingsOf(instance, context),
+      cwd: checkoutDir,
+    }),
+    ready: () => expectOk(`${origin}/readyz`),
+    readyWithinMs: 60_000,
+    healthy: (signal) => expectOk(`${origin}/healthz`, undefined, signal),
+    stopWithinMs: 8_000,
+  };
+}

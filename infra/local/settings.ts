@@ -1,0 +1,51 @@
+/** Judges the settings of everything that is about to start, before anything connects or is written. */
+import { SettingsError } from '@ragline/runtime/settings';
+import { readConfig as readGatewayConfig } from '../../services/gateway/src/config.ts';
+import { readConfig as readIdentityConfig } from '../../services/identity/src/config.ts';
+import { readConfig as readNotificationsConfig } from '../../services/notifications/src/config.ts';
+import { readConfig as readOrdersConfig } from '../../services/orders/src/config.ts';
+import { isPart, outside } from './addresses.ts';
+import type { ServiceName } from './instances.ts';
+import { type ServiceContext, settingsOf } from './services.ts';
+
+const readers: Record<ServiceName, (env: NodeJS.ProcessEnv) => unknown> = {
+  gateway: readGatewayConfig,
+  identity: readIdentityConfig,
+  orders: readOrdersConfig,
+  notifications: readNotificationsConfig,
+};
+
+const partNames = ['postgres', 'kafka', 'registry', 'connect', 'valkey'].filter(isPart);
+const secretNames = ['KEY_ENCRYPTION_SECRET', 'CURSOR_KEYS', 'QUOTE_SECRET'];
+
+/** Throws one SettingsError that names every fault of every service. */
+export function judgeSettings(context: ServiceContext): void {
+  const faults = [
+    ...productionFaults(context.env),
+    ...context.instances.flatMap((it) => faultsOf(it.service, context)),
+  ];
+  if (faults.length > 0) throw new SettingsError([...new Set(faults)]);
+}
+
+function faultsOf(service: ServiceName, context: ServiceContext): string[] {
+  const instance = context.instances.find((it) => it.service === service);
+  if (!instance) return [];
+  try {
+    readers[service](settingsOf(instance, context));
+    return [];
+  } catch (error) {
+    if (error instanceof SettingsError) return error.faults.map((fault) => `${service}: ${fault}`);
+    throw error;
+  }
+}
+
+/** In production nothing may be the stack's own: neither a part nor a secret that was made on the way. */
+export function productionFaults(env: NodeJS.ProcessEnv): string[] {
+  if (env.RAGLINE_ENV !== 'production') return [];
+  const embedded = partNames
+    .filter((name) => !outside(env, name))
+    .map((name) => `an embedded ${name} is refused: set its address`);
+  const missing = secretNames.filter((name) => !env[name]).map((name) => `${name} must be set`);
+  const demo = env.RAGLINE_DEMO_PASSWORD ? ['RAGLINE_DEMO_PASSWORD: sample users are refused'] : [];
+  return [...embedded, ...missing, ...demo].map((fault) => `RAGLINE_ENV=production: ${fault}`);
+}
