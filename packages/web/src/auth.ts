@@ -5,7 +5,7 @@ import type { Logger } from '@ragline/runtime/logger';
 import type { Request, RequestHandler } from 'express';
 import { errors, type JWTPayload, jwtVerify } from 'jose';
 import { Passport, type Strategy } from 'passport';
-import { createKeySource, type KeySource, KeysUnavailableError } from './jwks.ts';
+import { createKeySource, type KeySource, type KeySourceOptions, KeysUnavailableError } from './jwks.ts';
 import { hasRole, type Principal, type Role, roles } from './principal.ts';
 import { type Problem, problem } from './problems.ts';
 import { stateOf } from './request-state.ts';
@@ -20,6 +20,8 @@ export type AuthenticationOptions = {
   log?: Logger;
   /** Instead of fetching jwksUrl: identity has its keys at hand. */
   keys?: KeySource;
+  /** When keys are fetched again; see jwks.ts. */
+  keyOptions?: Omit<KeySourceOptions, 'jwksUrl'>;
 };
 
 export type Authentication = {
@@ -35,7 +37,7 @@ const uuidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function createAuthentication(options: AuthenticationOptions): Authentication {
   const { jwksUrl, issuer, audience, log } = options;
-  const keys = options.keys ?? createKeySource({ jwksUrl });
+  const keys = options.keys ?? createKeySource({ jwksUrl, ...options.keyOptions });
   const known = createTokenCache();
 
   const verify = async (token: string): Promise<Principal> => {

@@ -65,12 +65,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       isClosing = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
+      // A connection whose request was under way becomes idle only when that is answered.
+      const sweep = setInterval(() => server.closeIdleConnections(), 20);
       const timer = setTimeout(() => {
         if (sockets.size > 0) log.warn('connections cut off', { connections: sockets.size });
         for (const socket of sockets) socket.destroy();
       }, drainMs);
       await closed;
       clearTimeout(timer);
+      clearInterval(sweep);
     },
   };
 }
