@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { describe, it } from 'mocha';
+import { PermanentError, UnavailableError } from './errors.ts';
+import { createPartitionRun, type Task, type Work } from './partition.ts';
+import type { ConsumedRecord } from './record.ts';
+import { createSlots } from './slots.ts';
+
+describe('the records of a partition', () => {
+  it('commits nothing before its effect, keeps each key in order, and is done with each record once', async () => {
+    const record = fc.record({
+      key: fc.constantFrom('a', 'b', 'c', 'd', null),
+      // How many turns of the event loop the handler takes, and whether it fails for good.
+      turns: fc.nat(6),
+      fails: fc.boolean(),
+    });
+    const scripts = fc.record({
+      records: fc.array(record, { maxLength: 60 }),
+      batched: fc.boolean(),
+      concurrency: fc.integer({ min: 1, max: 5 }),
+      batchMax: fc.integer({ min: 1, max: 10 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(scripts, async ({ records, batched, concurrency, batchMax }) => {
+        const effects: number[] = [];
+        const check = () => {
+          const mark = Number(run.committable() ?? 0n);
+          for (let offset = 0; offset < mark; offset += 1) assert.ok(done.has(offset), `${offset} < ${mark}`);
+        };
+        const done = new Set<number>();
+        const one = async (it: ConsumedRecord) => {
+          const script = records[Number(it.offset)];
+          for (let turn = script?.turns ?? 0; turn > 0; turn -= 1) await turnOfTheLoop();
+          check();
+          if (script?.fails) throw new PermanentError('refused', 'by the script');
+          effects.push(Number(it.offset));
+          return 'handled';
+        };
+        const many = async (all: readonly ConsumedRecord[]) => {
+          await turnOfTheLoop();
+          check();
+          if (all.some(({ offset }) => records[Number(offset)]?.fails)) throw new Error('one of them fails');
+          effects.push(...all.map(({ offset }) => Number(offset)));
+          return all.map(() => 'handled');
+        };
+        const scene = aPartition({ one, many: batched ? many : undefined, concurrency, batchMax });
+        const { run } = scene;
+        scene.onFinished = (task) => {
+          assert.ok(!done.has(Number(task.record.offset)), 'done twice');
+          done.add(Number(task.record.offset));
+        };
+        run.begin();
+        const all = records.map(({ key }, at) => aRecord(at, key));
+        run.add(all, 0n, BigInt(all.length) + 1n);
+        await run.idle();
+        await run.settled();
+        assert.equal(run.committable(), BigInt(all.length) + 1n);
+        assert.deepEqual(
+          scene.buried.map(Number).sort((a, b) => a - b),
+          records.flatMap(({ fails }, at) => (fails ? [at] : [])),
+        );
+        for (const key of ['a', 'b', 'c', 'd']) {
+          const ofKey = effects.filter((at) => records[at]?.key === key);
+          assert.deepEqual(
+            ofKey,
+            [...ofKey].sort((a, b) => a - b),
+            `key ${key}`,
+          );
+        }
+        assert.equal(new Set(effects).size, effects.length);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('waits, reads no more, and spends no attempt while something is away', async () => {
+    const attempts: number[] = [];
+    let isAway = true;
+    const scene = aPartition({
+      one: async (_, { attempt }) => {
+        attempts.push(attempt);
+        if (isAway) throw new UnavailableError('away');
+        return 'handled';
+      },
+    });
+    scene.onFetching = (wanted) => {
+      if (!wanted) isAway = false;
+    };
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a'), aRecord(1, 'a')], 0n, 2n);
+    await scene.run.idle();
+    assert.deepEqual(attempts, [1, 1, 1]);
+    assert.deepEqual(scene.fetching, [false, true]);
+    assert.deepEqual(scene.buried, []);
+  });
+
+  it('keeps a batch together and in its place when something is away', async () => {
+    const calls: string[][] = [];
+    const scene = aPartition({
+      one: async () => 'handled',
+      many: async (records) => {
+        calls.push(records.map(({ offset }) => offset));
+        if (calls.length === 1) throw new UnavailableError('away');
+        return records.map(() => 'handled');
+      },
+      batchMax: 2,
+    });
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a'), aRecord(1, 'a'), aRecord(2, 'a')], 0n, 3n);
+    await scene.run.idle();
+    assert.deepEqual(calls, [['0', '1'], ['0', '1'], ['2']]);
+  });
+
+  it('tries what fails again in its lane, while other keys go on', async () => {
+    const seen: string[] = [];
+    const scene = aPartition({
+      one: async ({ offset }, { attempt }) => {
+        seen.push(`${offset}.${attempt}`);
+        if (offset === '0' && attempt === 1) throw new Error('once');
+        return 'handled';
+      },
+    });
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a'), aRecord(1, 'a'), aRecord(2, 'b')], 0n, 3n);
+    await scene.run.idle();
+    assert.deepEqual(seen, ['0.1', '2.1', '0.2', '1.1']);
+  });
+
+  it('does not lose a dead letter that could not be stored', async () => {
+    let refusals = 1;
+    const scene = aPartition({
+      one: async () => {
+        throw new PermanentError('refused', 'for good');
+      },
+    });
+    scene.bury = async () => {
+      if (refusals-- > 0) throw new UnavailableError('Kafka is away');
+    };
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a')], 0n, 1n);
+    await scene.run.idle();
+    assert.deepEqual([scene.buried, scene.run.committable()], [['0'], 1n]);
+  });
+
+  it('begins nothing more once it has ended, and finishes what had begun', async () => {
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const handled: string[] = [];
+    const scene = aPartition({
+      one: async ({ offset }) => {
+        await gate;
+        handled.push(offset);
+        return 'handled';
+      },
+      concurrency: 1,
+    });
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a'), aRecord(1, 'b')], 0n, 2n);
+    scene.run.end();
+    open();
+    await scene.run.settled();
+    assert.deepEqual([handled, scene.run.committable()], [['0'], 1n]);
+  });
+
+  it('leaves what was aborted to whoever has the partition next', async () => {
+    const scene = aPartition({
+      one: (_, { signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () =>
+            reject(new PermanentError('aborted', 'not wanted any more')),
+          );
+        }),
+    });
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a')], 0n, 1n);
+    scene.run.end();
+    scene.run.abort();
+    await scene.run.settled();
+    assert.deepEqual([scene.buried, scene.run.committable()], [[], 0n]);
+  });
+
+  it('reads no more when too much is open, and goes on when half of it is done', async () => {
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const scene = aPartition({
+      one: async () => {
+        await gate;
+        return 'handled';
+      },
+    });
+    scene.run.begin();
+    const many = Array.from({ length: 4_100 }, (_, at) => aRecord(at, null));
+    scene.run.add(many, 0n, 4_100n);
+    assert.deepEqual(scene.fetching, [false]);
+    open();
+    await scene.run.idle();
+    assert.deepEqual(scene.fetching, [false, true]);
+  });
+});
+
+type Raw = Work<ConsumedRecord>;
+
+function aPartition({
+  one,
+  many,
+  concurrency = 4,
+  batchMax = 10,
+}: {
+  one: Raw['one'];
+  many?: Raw['many'];
+  concurrency?: number;
+  batchMax?: number;
+}) {
+  const buried: string[] = [];
+  const fetching: boolean[] = [];
+  const hooks = {
+    bury: async (_task: Task<ConsumedRecord>) => {},
+    onFinished: (_task: Task<ConsumedRecord>, _outcome: string) => {},
+    onFetching: (_wanted: boolean) => {},
+  };
+  const run = createPartitionRun<ConsumedRecord>({
+    topic: 'orders.v1',
+    partition: 0,
+    order: 'by-key',
+    work: { admit: (record) => record, one, many },
+    slots: createSlots(concurrency),
+    async bury(task) {
+      await hooks.bury(task);
+      buried.push(task.record.offset);
+    },
+    onFinished: (task, outcome) => hooks.onFinished(task, outcome),
+    onFetching(wanted) {
+      fetching.push(wanted);
+      hooks.onFetching(wanted);
+    },
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    random: () => 0.999,
+    batchMax,
+  });
+  return Object.assign(hooks, { run, buried, fetching });
+}
+
+function aRecord(offset: number, key: string | null): ConsumedRecord {
+  const place = { topic: 'orders.v1', partition: 0, offset: String(offset) };
+  return {
+    ...place,
+    key: key === null ? null : Buffer.from(key),
+    value: Buffer.from('v'),
+    headers: {},
+    timestamp: 0,
+  };
+}
+
+const turnOfTheLoop = () => new Promise((resolve) => setImmediate(resolve));
