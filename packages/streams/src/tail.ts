@@ -44,15 +44,15 @@ const planMs = 60_000;
 const repeatMs = 100;
 const offsetOutOfRange = 1;
 
-/** Resolves when the topics' positions are known and reading has begun; repeats for ever while Kafka is away. */
-export async function startTail(options: {
+/** Begins at once, and repeats for ever while Kafka is away: `status` says how far it is. */
+export function startTail(options: {
   client: TailClient;
   topics: TailTopic[];
   sink: TailSink;
   log: Logger;
   /** How many records in all before the ends to begin with (topics `from: 'back'`). */
   backRecords?: number;
-}): Promise<Tail> {
+}): Tail {
   const { client, topics, sink, log, backRecords = 20_000 } = options;
   const followed = new Map<string, Followed>();
   const startEnds = new Map<string, number[]>();
@@ -191,9 +191,11 @@ export async function startTail(options: {
   }
 
   function noteLag(): void {
-    isCaughtUp ||= [...startEnds].every(([name, ends]) =>
-      ends.every((end, partition) => (followed.get(name)?.next[partition] ?? 0) >= end),
-    );
+    isCaughtUp ||=
+      startEnds.size === topics.length &&
+      [...startEnds].every(([name, ends]) =>
+        ends.every((end, partition) => (followed.get(name)?.next[partition] ?? 0) >= end),
+      );
     if (lagOf() === 0) behindSince = undefined;
     else behindSince ??= Date.now();
   }
@@ -231,22 +233,26 @@ export async function startTail(options: {
     await pause(repeatMs);
   }
 
-  for (const topic of topics) {
-    while (!isStopped()) {
-      try {
-        await open(topic);
-        break;
-      } catch (error) {
-        failed('tail waits for Kafka', error);
-        await pause(repeatMs);
+  async function begin(): Promise<void> {
+    for (const topic of topics) {
+      while (!isStopped()) {
+        try {
+          await open(topic);
+          break;
+        } catch (error) {
+          failed('tail waits for Kafka', error);
+          await pause(repeatMs);
+        }
       }
     }
+    noteLag();
+    followAll();
   }
-  noteLag();
-  followAll();
+
+  const begun = begin();
   const timer = setInterval(() => {
     const isLeaderless = [...followed.values()].some(({ plan }) => plan.leaders.some((node) => node < 0));
-    if (!isLeaderless && Date.now() - plannedAt < planMs) return;
+    if (followed.size < topics.length || (!isLeaderless && Date.now() - plannedAt < planMs)) return;
     replan().catch((error) => failed('tail interrupted', error));
   }, 1_000);
 
@@ -256,6 +262,7 @@ export async function startTail(options: {
       stopping.abort();
       clearInterval(timer);
       await client.close();
+      await begun;
       await Promise.all(loops.values());
     },
   };

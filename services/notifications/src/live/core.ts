@@ -141,6 +141,9 @@ export function createLiveCore(parts: {
       return subscription;
     },
 
+    /** Whether a text was sealed by a holder of our keys. */
+    isCursor: (text: string): boolean => sealer.open(text) !== undefined,
+
     unsubscribe(subscription: Subscription): void {
       subscriptions.delete(subscription);
       catchup.close(subscription);

@@ -14,6 +14,9 @@ export type TenantList = {
   first: number;
 };
 
+/** A client may ask as often as it likes; what is older is asked for elsewhere. */
+const lookedThroughMax = 20_000;
+
 export type Ring = ReturnType<typeof createRing>;
 
 export function createRing(options: { topics: LiveTopic[]; bytesMax: number; entriesMax: number }) {
@@ -90,10 +93,12 @@ export function createRing(options: { topics: LiveTopic[]; bytesMax: number; ent
       return undefined;
     },
 
-    /** An entry with this key, newest first, among the tenant's. */
+    /** An entry with this key among the tenant's latest ones. */
     findKey(tenant: string, topic: number, key: string): Entry | undefined {
       const list = lists.get(tenant);
-      for (let i = (list?.entries.length ?? 0) - 1; list !== undefined && i >= list.head; i -= 1) {
+      if (list === undefined) return undefined;
+      const last = list.entries.length - 1;
+      for (let i = last; i >= list.head && i > last - lookedThroughMax; i -= 1) {
         const entry = list.entries[i];
         if (entry?.key === key && entry.topic === topic) return entry;
       }
