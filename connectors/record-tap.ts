@@ -20,15 +20,17 @@ export type RecordTap = { records: TappedRecord[]; stop(): Promise<void> };
 export async function startRecordTap(options: {
   kafka: Stack['kafka'];
   topics: string[];
+  /** Also what belongs to a transaction that is open, or was given up. */
+  readUncommitted?: boolean;
 }): Promise<RecordTap> {
-  const { kafka: login, topics } = options;
+  const { kafka: login, topics, readUncommitted = false } = options;
   const log = createLogger({ service: 'test', level: 'error' });
   const kafka = createKafka({ ...login, clientId: 'test-tap', log });
   const groupId = `test-${randomUUID()}`;
   const admin = kafka.admin();
   await admin.connect();
   const records: TappedRecord[] = [];
-  const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100 });
+  const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100, readUncommitted });
   try {
     // The places to begin at are set, not found: what is written while the group forms is read as well.
     for (const topic of topics) {
