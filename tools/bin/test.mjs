@@ -1,4 +1,4 @@
-// `npm test` on any Node ≥ 18: installs what is missing, then goes on under the pinned Node in tools/src/test.ts.
+// `npm test` on any Node ≥ 18: installs what is missing, then goes on under the pinned Node in tools/src/test/main.ts.
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,7 @@ try {
   process.exit(1);
 }
 
-const child = spawn(nodeOf(root), [join(root, 'tools/src/test.ts'), ...process.argv.slice(2)], {
+const child = spawn(nodeOf(root), [join(root, 'tools/src/test/main.ts'), ...process.argv.slice(2)], {
   cwd: root,
   stdio: 'inherit',
 });

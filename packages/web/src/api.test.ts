@@ -73,6 +73,16 @@ describe('a service on HTTP', () => {
         '{"name":"a","n":1,"price":1,"items":[],"attributes":{"a":1e30}}',
         'attributes',
       ],
+      [
+        'a free object with an infinite number',
+        '{"name":"a","n":1,"price":1,"items":[],"attributes":{"a":{"b":1e400}}}',
+        'attributes',
+      ],
+      [
+        'a free object with a __proto__ of its own',
+        '{"name":"a","n":1,"price":1,"items":[],"attributes":{"__proto__":{"x":1}}}',
+        'attributes',
+      ],
       ['an impossible date', { ...thing, at: '2026-02-31T00:00:00Z' }, 'at'],
       ['a date far from RFC 3339', { ...thing, at: 'tomorrow' }, 'at'],
       ['a __proto__ of its own', '{"__proto__":{"x":1},"name":"a","n":1,"price":1,"items":[]}', '__proto__'],

@@ -62,25 +62,39 @@ export const queryBoolean = z.enum(['true', 'false']).transform((word) => word =
  * jsonb throughout.
  */
 export function freeObject({ depthMax = 5, entriesMax = 200, bytesMax = 16_384 } = {}) {
-  return z.record(z.string(), z.unknown()).superRefine((value, issues) => {
-    const budget = { entries: entriesMax };
-    const fault = faultIn(value, depthMax, budget);
-    if (fault !== undefined) issues.addIssue({ code: 'custom', message: fault });
-    else if (Buffer.byteLength(JSON.stringify(value)) > bytesMax) {
-      issues.addIssue({ code: 'custom', message: `must not exceed ${bytesMax} bytes` });
-    }
-  });
+  // No z.record: it drops a field __proto__ in silence, and a copy without it is not what was sent.
+  return z
+    .custom<Record<string, unknown>>(isObject, 'must be an object')
+    .superRefine((value, issues) => {
+      const fault = faultIn(value, depthMax, { entries: entriesMax }) ?? sizeFault(value, bytesMax);
+      if (fault !== undefined) issues.addIssue({ code: 'custom', message: fault });
+    })
+    .meta({ type: 'object', additionalProperties: true });
+}
+
+const isObject = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function sizeFault(value: unknown, bytesMax: number): string | undefined {
+  return Buffer.byteLength(JSON.stringify(value)) > bytesMax
+    ? `must not exceed ${bytesMax} bytes`
+    : undefined;
+}
+
+/** False for 1e999, which is no number any more, and for integers that were rounded on the way. */
+function isExact(value: number): boolean {
+  return Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value));
 }
 
 function faultIn(value: unknown, depth: number, budget: { entries: number }): string | undefined {
   if (typeof value === 'string') return storable.test(value) ? undefined : unstorable;
-  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-    return 'must not contain integers beyond ±(2^53 − 1)';
-  }
+  if (typeof value === 'number' && !isExact(value)) return 'must not contain numbers that JSON cannot keep';
   if (typeof value !== 'object' || value === null) return undefined;
   if (depth === 0) return 'is nested too deeply';
   for (const [key, item] of Object.entries(value)) {
     if (--budget.entries < 0) return 'has too many entries';
+    // Lost by whoever copies the object: it would set the copy's prototype.
+    if (key === '__proto__') return 'must not have a field __proto__';
     const fault = faultIn(key, depth, budget) ?? faultIn(item, depth - 1, budget);
     if (fault !== undefined) return fault;
   }

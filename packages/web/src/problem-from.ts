@@ -49,6 +49,8 @@ export function problemFrom(error: unknown): Problem {
 
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   if (awayCode.test(code) || isPoolTimeout(error)) return problem('unavailable', undefined, { cause: error });
+  // lock_not_available: somebody else holds the row for longer than a caller should wait.
+  if (code === '55P03') return problem('busy', undefined, { cause: error, headers: { 'retry-after': '1' } });
   if (dataCode.test(code))
     return problem('invalid', 'A value is beyond what can be stored.', { cause: error });
 
