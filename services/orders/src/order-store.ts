@@ -22,11 +22,28 @@ export type PlacementOutcome =
   | { outcome: 'created' | 'key_reused' | 'products_changed' | 'promotion_changed' }
   | { outcome: 'replay'; answer: string };
 
+/** Its key is held by a twin that does not come to an end. */
+export class TwinAtWorkError extends Error {
+  override readonly name = 'TwinAtWorkError';
+}
+
 const placeOrderSql = `SELECT outcome, answer
   FROM orders.place_order($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
 
-/** The one statement of the hot path: named, so that each connection plans it once. */
+/**
+ * The one statement of the hot path: named, so that each connection plans it once.
+ *
+ * A twin's key is waited for as long as the pool's lock_timeout allows; then throws TwinAtWorkError.
+ */
 export async function placeOrder(pool: Pool, it: Placement): Promise<PlacementOutcome> {
+  try {
+    return await callPlaceOrder(pool, it);
+  } catch (error) {
+    throw isWaitForKey(error) ? new TwinAtWorkError('The key is held', { cause: error }) : error;
+  }
+}
+
+async function callPlaceOrder(pool: Pool, it: Placement): Promise<PlacementOutcome> {
   const { rows } = await pool.query<{ outcome: string; answer: string | null }>({
     name: 'place_order',
     text: placeOrderSql,
@@ -149,6 +166,12 @@ export function firstIdAt(ms: number): string {
   const within = Math.min(Math.max(Math.floor(ms), 0), 2 ** 48 - 1);
   const hex = within.toString(16).padStart(12, '0');
   return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}
+
+/** lock_not_available while inserting into the keys: Postgres names the table in the error's context. */
+function isWaitForKey(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== '55P03') return false;
+  return 'where' in error && typeof error.where === 'string' && error.where.includes('order_key');
 }
 
 function orderFrom({ promotion_id, completed_at, ...row }: OrderRow): StoredOrder {

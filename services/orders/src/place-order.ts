@@ -11,7 +11,13 @@ import type { Metrics } from '@ragline/runtime/metrics';
 import { currentTraceparent } from '@ragline/runtime/tracing';
 import { type Problem, problem } from '@ragline/web/problems';
 import type { Actor, Events } from './events.ts';
-import { findAnswer, type Placement, type PlacementOutcome, placeOrder } from './order-store.ts';
+import {
+  findAnswer,
+  type Placement,
+  type PlacementOutcome,
+  placeOrder,
+  TwinAtWorkError,
+} from './order-store.ts';
 import type { Pages, PriceBook } from './price-book.ts';
 import { type Line, type Price, priceOf } from './pricing.ts';
 import { normalisedCode } from './promotion-rules.ts';
@@ -61,7 +67,7 @@ export function orderPlacing(parts: {
       const decision = decide(actor, id, request, code, pages);
       if (decision.kind === 'ordered') {
         const it = placementOf(actor, key, requestHash, decision, pages);
-        const result = await placeOrder(pool, it);
+        const result = await placeOrder(pool, it).catch(twinProblem);
         if (result.outcome !== 'products_changed' && result.outcome !== 'promotion_changed') {
           return concluded(result, it.answer);
         }
@@ -180,6 +186,13 @@ function orderOf(
 /** A UUIDv7 begins with its time in ms since 1970: the order's time and its place in every list are the same. */
 function timeOf(uuid: string): number {
   return Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16);
+}
+
+function twinProblem(error: unknown): never {
+  if (error instanceof TwinAtWorkError) {
+    throw problem('request_in_progress', undefined, { headers: { 'retry-after': '1' }, cause: error });
+  }
+  throw error;
 }
 
 function notAQuote(): Problem {
