@@ -10,9 +10,11 @@ const order = anOrderEvent();
 const good = { id: order.event_id, tenant_id: order.tenant_id, user_id: order.user_id };
 const decoded: Decoded = { schema_id: 7, name: 'order_v1', value: order };
 
+const ofOrders = { expected: 'order_v1', needsKey: true } as const;
+
 describe('admitting a record', () => {
   it('gives the event with its envelope', async () => {
-    const event = await admit(aRecord(good), decoding(decoded), 'order_v1');
+    const event = await admit(aRecord(good), decoding(decoded), ofOrders);
     assert.deepEqual(
       [event.event_id, event.event_type, event.tenant_id, event.user_id, event.key, event.schema_id],
       [order.event_id, 'order_created', order.tenant_id, order.user_id, order.order.id, 7],
@@ -22,15 +24,16 @@ describe('admitting a record', () => {
   });
 
   it('waits only for a schema that is not known yet', async () => {
-    assert.ok(!(admit(aRecord(good), decoding(decoded), 'order_v1') instanceof Promise));
+    assert.ok(!(admit(aRecord(good), decoding(decoded), ofOrders) instanceof Promise));
     const late = { decodeSync: () => fail(new SchemaNotCached(7)), decode: async () => decoded };
-    const event = admit(aRecord(good), late, 'order_v1');
+    const event = admit(aRecord(good), late, ofOrders);
     assert.ok(event instanceof Promise);
     assert.equal((await event).event_id, order.event_id);
   });
 
   const refused: [string, string, ConsumedRecord, Decoded][] = [
     ['no value', 'value_null', { ...aRecord(good), value: null }, decoded],
+    ['no key', 'key_missing', { ...aRecord(good), key: null }, decoded],
     ['no tenant', 'tenant_missing', aRecord({ id: good.id }), decoded],
     ['an empty tenant', 'tenant_missing', aRecord({ ...good, tenant_id: '' }), decoded],
     ['no event id', 'event_id_missing', aRecord({ tenant_id: good.tenant_id }), decoded],
@@ -42,11 +45,17 @@ describe('admitting a record', () => {
   for (const [what, code, record, value] of refused) {
     it(`refuses a record with ${what} for good`, () => {
       assert.equal(
-        codeOf(() => admit(record, decoding(value), 'order_v1')),
+        codeOf(() => admit(record, decoding(value), ofOrders)),
         code,
       );
     });
   }
+
+  it('takes a record without a key where no order is kept', async () => {
+    const record = { ...aRecord(good), key: null };
+    const event = await admit(record, decoding(decoded), { expected: 'order_v1', needsKey: false });
+    assert.equal(event.key, null);
+  });
 
   it('refuses bytes that nobody can decode by the codec’s own code', () => {
     const codec = {
@@ -54,7 +63,7 @@ describe('admitting a record', () => {
       decode: async () => decoded,
     };
     assert.equal(
-      codeOf(() => admit(aRecord(good), codec, 'order_v1')),
+      codeOf(() => admit(aRecord(good), codec, ofOrders)),
       'not_confluent',
     );
   });

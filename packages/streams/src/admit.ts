@@ -11,26 +11,33 @@ export type Decoder = {
   decode(bytes: Buffer): Promise<Decoded>;
 };
 
+export type Admission = {
+  /** The topic's schema; undefined takes any. */
+  expected: SchemaName | undefined;
+  /** Where order is kept by key, a record without one has no place. */
+  needsKey: boolean;
+};
+
 type OwnDecoded = { [N in SchemaName]: { schema_id: number; name: N; value: SchemaValues[N] } }[SchemaName];
 
 /**
  * Decodes and checks a record; a promise only when its schema is not known yet.
  *
- * Throws PermanentError `value_null`, `tenant_missing`, `event_id_missing`, `tenant_mismatch`,
+ * Throws PermanentError `value_null`, `key_missing`, `tenant_missing`, `event_id_missing`, `tenant_mismatch`,
  * `event_id_mismatch`, `schema_unexpected`, and the codec's `not_confluent`, `schema_unknown`, `schema_incompatible`, `malformed_avro`.
  *
- * @param expected the topic's schema; undefined takes any
  */
 export function admit(
   record: ConsumedRecord,
   decoder: Decoder,
-  expected: SchemaName | undefined,
+  { expected, needsKey }: Admission,
 ): DecodedEvent | Promise<DecodedEvent> {
   const { value } = record;
   if (value === null) {
     // Topics of ours have no tombstones: a deletion is an ordinary event.
     throw new PermanentError('value_null', 'The record has no value');
   }
+  if (needsKey && record.key === null) throw new PermanentError('key_missing', 'The record has no key');
   const headers = textHeaders(record.headers);
   const { id, tenant_id } = headers;
   if (!tenant_id) throw new PermanentError('tenant_missing', 'The record has no header tenant_id');

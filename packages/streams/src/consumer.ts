@@ -29,7 +29,7 @@ export type ConsumerOptions = Handling & {
   groupId: string;
   /** With a schema, records of any other become dead letters (`schema_unexpected`). */
   topics: readonly { name: string; schema: SchemaName | null }[];
-  /** by-key: records of one key one after another. none: all in parallel. */
+  /** by-key: records of one key one after another, and one without a key is a dead letter. none: all in parallel. */
   order: 'by-key' | 'none';
   /** Writes dead letters. */
   producer: Producer;
@@ -65,7 +65,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<Running> 
     return run(options, rawWork(options.groupId, options.handleRaw), () => undefined);
   }
   const schemas = new Map(options.topics.map(({ name, schema }) => [name, schema ?? undefined]));
-  const work = eventWork(options.groupId, options, (topic) => schemas.get(topic));
+  const needsKey = options.order === 'by-key';
+  const work = eventWork(options.groupId, options, (topic) => ({ expected: schemas.get(topic), needsKey }));
   return run(options, work, (event) => event);
 }
 

@@ -1,8 +1,7 @@
 /** A consumer's handler as the partitions run it: decoded or raw, one or many, inside spans and context. */
 import { runWithContext } from '@ragline/runtime/context';
 import { failSpan, openSpan, scopeOf, withSpan } from '@ragline/runtime/tracing';
-import type { SchemaName } from '@ragline/schemas/types.generated';
-import { admit, type Decoder } from './admit.ts';
+import { type Admission, admit, type Decoder } from './admit.ts';
 import type { Attempt, Work } from './partition.ts';
 import { type ConsumedRecord, type DecodedEvent, textHeaders } from './record.ts';
 
@@ -25,7 +24,6 @@ export type Handling =
 // More would make the span larger than most work it describes.
 const linksMax = 64;
 
-/** @param schemaOf the schema that belongs on a topic; undefined takes any */
 export function rawWork(
   groupId: string,
   handleRaw: (record: ConsumedRecord, context: Attempt) => Promise<string>,
@@ -45,14 +43,15 @@ export function rawWork(
   };
 }
 
+/** @param admission what a topic's records must be */
 export function eventWork(
   groupId: string,
   handling: Exclude<Handling, { handleRaw: unknown }>,
-  schemaOf: (topic: string) => SchemaName | undefined,
+  admission: (topic: string) => Admission,
 ): Work<DecodedEvent> {
   const one = 'handle' in handling ? handling.handle : firstOf(handling.handleBatch);
   return {
-    admit: (record) => admit(record, handling.codec, schemaOf(record.topic)),
+    admit: (record) => admit(record, handling.codec, admission(record.topic)),
     one: (event, attempt) =>
       runWithContext({ tenant_id: event.tenant_id }, () =>
         withSpan(`process ${event.topic}`, spanOf(groupId, event), () => one(event, attempt)),

@@ -1,0 +1,128 @@
+/** A topic and a group of their own for a test, on the real Kafka and registry. */
+import { randomUUID } from 'node:crypto';
+import { createMetrics } from '@ragline/runtime/metrics';
+import { createCodec } from '@ragline/schemas/codec';
+import { anOrderEvent } from '@ragline/schemas/samples';
+import { deadLetterTopicOf } from '@ragline/schemas/topics';
+import type { OrderEvent } from '@ragline/schemas/types.generated';
+import type { Message } from 'kafkajs';
+import { stack } from '../../../tests/support/stack.ts';
+import { type ConsumerOptions, type Running, startConsumer } from './consumer.ts';
+import { createKafka } from './kafka-client.ts';
+import { type OutgoingRecord, startProducer } from './producer.ts';
+import type { ConsumedRecord } from './record.ts';
+import type { Handling } from './work.ts';
+
+export type Scene = Awaited<ReturnType<typeof openScene>>;
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** @param partitions of the topic; the dead letters have one, so that their order shows */
+export async function openScene({ partitions = 3 } = {}) {
+  const { kafka: access, registryUrl } = stack();
+  const kafka = createKafka({ ...access, clientId: 'test', log: quiet });
+  const id = randomUUID().slice(0, 8);
+  const topic = `test-streams-${id}`;
+  const groupId = `test-${id}`;
+  const configEntries = [
+    { name: 'compression.type', value: 'gzip' },
+    { name: 'max.message.bytes', value: String(2 * 1024 * 1024) },
+  ];
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({
+    waitForLeaders: true,
+    topics: [
+      { topic, numPartitions: partitions, configEntries },
+      { topic: deadLetterTopicOf(groupId), numPartitions: 1, configEntries },
+    ],
+  });
+  const producer = await startProducer({ kafka, log: quiet });
+  const codec = createCodec({ registryUrl });
+  const encode = await codec.encoder('order_v1');
+  const started: Running[] = [];
+
+  const read = async (
+    from: string,
+    until: (records: ConsumedRecord[]) => boolean,
+  ): Promise<ConsumedRecord[]> => {
+    const records: ConsumedRecord[] = [];
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => reject(new Error(`${records.length} records of ${from}`)), 20_000);
+    const reader = await startConsumer({
+      ...base(`test-reader-${randomUUID()}`),
+      topics: [{ name: from, schema: null }],
+      order: 'none',
+      concurrency: 1,
+      async handleRaw(record) {
+        records.push(record);
+        if (until(records)) resolve();
+        return 'read';
+      },
+    });
+    try {
+      if (!until(records)) await promise;
+    } finally {
+      clearTimeout(timer);
+      await reader.stop();
+    }
+    return records;
+  };
+
+  const base = (group: string) => ({
+    kafka,
+    groupId: group,
+    producer,
+    log: quiet,
+    metrics: createMetrics({ service: 'test' }),
+  });
+
+  return {
+    kafka,
+    admin,
+    topic,
+    groupId,
+    codec,
+    producer,
+    encode,
+    /** A record of a valid order event, with the headers of the outbox. */
+    anEvent(changes: Partial<OrderEvent> = {}, key?: string): OutgoingRecord & { event: OrderEvent } {
+      const event = anOrderEvent(changes);
+      const { event_id: eventId, event_type, tenant_id, user_id } = event;
+      const headers = { id: eventId, event_type, tenant_id, user_id, 'content-type': 'application/avro' };
+      return { event, key: key ?? event.order.id, value: encode(event), headers };
+    },
+    async send(records: readonly Message[]): Promise<void> {
+      const sender = kafka.producer();
+      await sender.connect();
+      await sender.send({ topic, messages: [...records] });
+      await sender.disconnect();
+    },
+    /** Starts a member of the scene's group; it is stopped with the scene. */
+    async start(
+      handling: Handling,
+      options: Partial<
+        Pick<ConsumerOptions, 'order' | 'concurrency' | 'batchMax' | 'onFinished' | 'metrics'>
+      > = {},
+    ): Promise<Running> {
+      const own = { ...base(groupId), topics: [{ name: topic, schema: 'order_v1' as const }] };
+      const running = await startConsumer({ ...own, order: 'by-key', ...options, ...handling });
+      started.push(running);
+      return running;
+    },
+    /** The group's dead letters, once there are so many. */
+    letters: (count: number) => read(deadLetterTopicOf(groupId), (records) => records.length >= count),
+    /** Committed offsets of the group, by partition. */
+    async committed(): Promise<string[]> {
+      const [found] = await admin.fetchOffsets({ groupId, topics: [topic] });
+      const entries = (found?.partitions ?? []).sort((a, b) => a.partition - b.partition);
+      return entries.map(({ offset }) => offset);
+    },
+    async close(): Promise<void> {
+      for (const running of started) await running.stop();
+      await producer.stop();
+      await admin.deleteTopics({ topics: [topic, deadLetterTopicOf(groupId)] });
+      await admin.disconnect();
+    },
+  };
+}
