@@ -116,8 +116,8 @@ export function startSentinel(options: SentinelOptions): Sentinel {
   }
 
   const timer = setInterval(() => void place(), everyMs);
-  // Soon, but not before the server that it calls listens.
-  const first = setTimeout(() => void place(), Math.min(2_000, everyMs));
+  // Soon; a moment for sockets to open, and for services that start together with us.
+  const first = setTimeout(() => void place(), Math.min(1_000, everyMs));
 
   return {
     state: () => book.state(Date.now()),

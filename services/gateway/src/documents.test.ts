@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { readAsyncApi } from './asyncapi.ts';
+import { jsonSchemaOf } from './avro-json-schema.ts';
+import { type Json, mergeDocuments } from './openapi.ts';
+import type { ServiceName } from './routes.ts';
+
+function merged(documents: Partial<Record<ServiceName, Json>>) {
+  const entries = Object.entries(documents) as [ServiceName, Json][];
+  return JSON.parse(JSON.stringify(mergeDocuments(new Map(entries))));
+}
+
+describe('the one OpenAPI document', () => {
+  it('has the paths of services that can be reached, and no others', () => {
+    const paths = { '/v1/orders': {}, '/internal/trace/{id}': {}, '/metrics': {}, '/v1/users': {} };
+    const document = merged({ orders: { paths } });
+    assert.deepEqual(Object.keys(document.paths), [
+      '/v1/events/{event_id}/trace',
+      '/v1/orders',
+      '/v1/system',
+    ]);
+  });
+
+  it('keeps apart what two services call by the same name', () => {
+    const of = (type: string, path: string) => ({
+      paths: { [path]: { get: { schema: { $ref: '#/components/schemas/Thing' } } } },
+      components: { schemas: { Thing: { type } } },
+    });
+    const document = merged({ identity: of('string', '/v1/users'), orders: of('number', '/v1/orders') });
+    assert.equal(document.components.schemas.Thing.type, 'string');
+    assert.equal(document.components.schemas.orders_Thing.type, 'number');
+    assert.equal(document.paths['/v1/orders'].get.schema.$ref, '#/components/schemas/orders_Thing');
+    assert.equal(document.paths['/v1/users'].get.schema.$ref, '#/components/schemas/Thing');
+  });
+
+  it('has once what two services define alike', () => {
+    const alike = { paths: {}, components: { schemas: { Problem: { type: 'object' } } } };
+    const document = merged({ identity: alike, orders: structuredClone(alike) });
+    assert.ok(!('orders_Problem' in document.components.schemas));
+  });
+});
+
+describe('the AsyncAPI document', () => {
+  it('has every topic that has a schema, and both sockets, with references that lead somewhere', async () => {
+    const document = JSON.parse(JSON.stringify(await readAsyncApi()));
+    const addresses = Object.values(document.channels).map((it) => (it as Json).address);
+    for (const expected of [
+      'orders.v1',
+      'catalog.v1',
+      'notifications.v1',
+      'identity.revocations.v1',
+      '/ws',
+    ]) {
+      assert.ok(addresses.includes(expected), expected);
+    }
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)];
+    assert.ok(references.length > 10);
+    for (const [, path = ''] of references) {
+      const found = path.split('/').reduce((at, name) => at?.[name], document);
+      assert.ok(found !== undefined, path);
+    }
+  });
+
+  it('shows events as sockets carry them', () => {
+    const type = {
+      type: 'record',
+      name: 'a',
+      fields: [
+        { name: 'at', type: { type: 'long', logicalType: 'timestamp-micros' } },
+        { name: 'note', type: ['null', 'string'], doc: 'What else.' },
+      ],
+    };
+    assert.deepEqual(jsonSchemaOf(type), {
+      type: 'object',
+      properties: {
+        at: { type: 'string', format: 'date-time' },
+        note: { anyOf: [{ type: 'null' }, { type: 'string' }], description: 'What else.' },
+      },
+      required: ['at', 'note'],
+    });
+  });
+});
