@@ -30,6 +30,6 @@ async function listCommands(): Promise<string[]> {
 }
 
 async function load(name: string): Promise<void> {
-  const module: { register?: (program: Command) => void } = await import(`./${name}.ts`);
-  module.register?.(program);
+  const module: { register?: (program: Command) => void | Promise<void> } = await import(`./${name}.ts`);
+  await module.register?.(program);
 }
