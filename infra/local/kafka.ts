@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import '@ragline/streams/kafkajs-guard';
 import kafkajs, { type Kafka } from 'kafkajs';
 import { need } from './fetch-parts.ts';
 import { classPath, jvmCommand, log4jOption, properties } from './java-command.ts';

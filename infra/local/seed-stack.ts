@@ -1,5 +1,6 @@
 /** Sample tenants, users, products and orders. */
 import path from 'node:path';
+import { seed } from '../../tools/src/parts/seed-data.ts';
 import { StartFailure } from './failure.ts';
 import type { Instance } from './instances.ts';
 import { checkoutDir } from './layout.mjs';
@@ -19,7 +20,7 @@ export async function seedUsers(context: ServiceContext): Promise<void> {
   try {
     await runCommand(
       { file: process.execPath, args: [script], env, cwd: checkoutDir },
-      { logFile, withinMs: 60_000 },
+      { logFile, dataDir: context.dataDir, withinMs: 60_000 },
     );
   } catch (error) {
     const reason = error instanceof CommandFailed ? error.message : String(error);
@@ -33,7 +34,6 @@ export async function seedUsers(context: ServiceContext): Promise<void> {
 
 /** Makes products and orders over REST, as a client would. Says what there is. */
 export async function seedData(url: string, { secrets }: Pick<ServiceContext, 'secrets'>): Promise<string> {
-  const { seed } = await import('../../tools/src/parts/seed-data.ts');
   const { tenants, products, orders } = await seed({
     url,
     demoPassword: secrets.demo,

@@ -13,6 +13,7 @@ export type ServiceContext = {
   instances: readonly Instance[];
   /** Settings of the person, handed on: any setting of any service may be set for all of them. */
   env: NodeJS.ProcessEnv;
+  dataDir: string;
   logsDir: string;
 };
 

@@ -49,6 +49,8 @@ export type StackOptions = {
   healthRestart?: boolean;
   onProgress?: Progress;
   onEvent?: (event: SupervisorEvent) => void;
+  /** Aborted: the start ends, and what had started is stopped. */
+  signal?: AbortSignal;
 };
 
 export type Stack = {
@@ -83,7 +85,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const { plan, instances } = await makePlan(options, env, wanted, onProgress);
     const addresses = addressesOf(plan);
     judgeSettings({ ...plan, instances, addresses });
-    const files = await fetchWanted(plan, options.cacheDir ?? cacheDirOf(env), onProgress);
+    const files = await fetchWanted(plan, options);
     const context: PartContext = { ...plan, files };
 
     const refresh = () => {
@@ -99,7 +101,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         options.onEvent?.(event);
       },
     };
-    const flow = createFlow();
+    const flow = createFlow(options.signal);
     const starting = startParts(flow, context, supervision, onProgress, parts);
     const prepared = prepare(flow, starting, addresses, onProgress);
     if (!options.partsOnly) {
@@ -158,11 +160,12 @@ async function makePlan(
   return { plan: { dataDir, logsDir, ports, secrets, env }, instances };
 }
 
-function fetchWanted({ env, logsDir }: Plan, cacheDir: string, onProgress: Progress): Promise<PartFiles> {
+function fetchWanted(plan: Plan, { cacheDir, signal, onProgress = () => {} }: StackOptions): Promise<PartFiles> {
+  const { env, dataDir, logsDir } = plan;
   const jvm = !outside(env, 'kafka') || !outside(env, 'registry') || !outside(env, 'connect');
   return fetchParts(
     { postgres: !outside(env, 'postgres'), valkey: !outside(env, 'valkey'), jvm },
-    { cacheDir, env, logFile: path.join(logsDir, 'fetch.log'), onProgress },
+    { cacheDir: cacheDir ?? cacheDirOf(env), env, dataDir, logFile: path.join(logsDir, 'fetch.log'), signal, onProgress },
   );
 }
 
