@@ -44,7 +44,7 @@ export async function seed({ url, demoPassword, sentinelPassword }: SeedOptions)
     Promise.all(shops.map((shop) => seedShop(url, demoPassword, shop))),
     sentinelPassword === undefined ? 0 : seedSentinel(url, sentinelPassword),
   ]);
-  return results.reduce(
+  return results.reduce<SeedResult>(
     (sum, { products, made }) => ({
       tenants: sum.tenants + 1,
       products: sum.products + products,
