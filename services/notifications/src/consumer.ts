@@ -14,10 +14,10 @@ export const groupId = 'notifications';
  * Errors are left to startConsumer, which then tries the events one by one.
  */
 export const keepNotifications =
-  (store: Pick<NotificationStore, 'keep'>) =>
+  (store: Pick<NotificationStore, 'keep'>, group = groupId) =>
   async (events: readonly DecodedEvent[], _attempt: Attempt): Promise<string[]> => {
     const notices = events.map(noticeOf);
-    const fresh = await store.keep(groupId, notices);
+    const fresh = await store.keep(group, notices);
     return notices.map(({ event_id, notifications }) => {
       if (!fresh.has(event_id)) return 'duplicate';
       return notifications.length > 0 ? 'notified' : 'ignored';

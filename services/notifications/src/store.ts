@@ -1,5 +1,4 @@
 /** Notifications and who read them; each change is also an event in the outbox, in the same transaction. */
-import { randomUUIDv7 } from 'node:crypto';
 import { appendOutbox, type OutboxRow } from '@ragline/postgres/outbox';
 import { type Client, inTenant, inTransaction, type Pool, setTenant } from '@ragline/postgres/pool';
 import { currentTraceparent } from '@ragline/runtime/tracing';
@@ -7,6 +6,7 @@ import { topics } from '@ragline/schemas/topics';
 import type { NotificationEvent } from '@ragline/schemas/types.generated';
 import { claim, fateOf } from '@ragline/streams/inbox';
 import type { NewNotification } from './domain.ts';
+import { createOrderedIds } from './ordered-ids.ts';
 import type { Reader } from './reader.ts';
 
 /** A notification as its reader sees it. */
@@ -26,6 +26,8 @@ export type Notice = { event_id: string; traceparent: string; notifications: New
 export type NotificationStore = ReturnType<typeof notificationStore>;
 
 type Row = Omit<Notification, 'read_at' | 'created_at'> & { read_at: Date | null; created_at: Date };
+
+const nextId = createOrderedIds(Date.now);
 
 type Encode = (event: NotificationEvent) => Buffer;
 
@@ -173,7 +175,7 @@ const markAllReadSql = `
 async function keepOfTenant(client: Client, notices: readonly Notice[], encode: Encode): Promise<void> {
   const createdAt = new Date();
   const made = notices.flatMap(({ notifications, traceparent }) =>
-    notifications.map((it) => ({ ...it, id: randomUUIDv7(), traceparent })),
+    notifications.map((it) => ({ ...it, id: nextId(), traceparent })),
   );
   if (made.length === 0) return;
   await client.query({
@@ -198,7 +200,7 @@ async function keepOfTenant(client: Client, notices: readonly Notice[], encode: 
     const { id, kind, event_id, order_id, title } = it;
     const created_at = createdAt.toISOString();
     const event: NotificationEvent = {
-      event_id: randomUUIDv7(),
+      event_id: nextId(),
       event_type: 'notification_created',
       occurred_at: created_at,
       tenant_id,
@@ -213,7 +215,7 @@ async function keepOfTenant(client: Client, notices: readonly Notice[], encode: 
 
 function readEvent(reader: Reader, notification: Notification | null): NotificationEvent {
   return {
-    event_id: randomUUIDv7(),
+    event_id: nextId(),
     event_type: notification === null ? 'notifications_read_all' : 'notification_read',
     occurred_at: new Date().toISOString(),
     tenant_id: reader.tenant_id,
