@@ -3,7 +3,8 @@
  * Test files are free: they may reach for tests/support and for any part that they put together.
  */
 const ours = '^(packages|schemas|services|connectors|infra|tools|tests)/';
-const test = '\\.(test|nightly)\\.ts$|^tests/';
+// Beside the code: tests, and the scenes that several of them share.
+const test = '\\.(test|support|scene)\\.ts$|/(testing|record-tap)\\.ts$|^tests/';
 
 /** A folder whose code may import, of ours, itself and the given others. */
 const only = (folder, others, comment) => ({
@@ -36,6 +37,12 @@ module.exports = {
       to: { path: '^(tools|tests|infra)/' },
     },
     {
+      name: 'code-does-not-need-its-tests',
+      severity: 'error',
+      from: { pathNot: test },
+      to: { path: test },
+    },
+    {
       name: 'tools-do-not-import-tests',
       severity: 'error',
       from: { path: '^(tools|infra)/', pathNot: test },
@@ -60,7 +67,10 @@ module.exports = {
       comment: 'What a package needs to run stands in its package.json under dependencies.',
       severity: 'error',
       from: { path: '^(packages|schemas|services)/', pathNot: test },
-      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+      to: {
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
+        dependencyTypesNot: ['type-only', 'npm'],
+      },
     },
   ],
   options: {

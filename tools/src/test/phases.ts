@@ -21,7 +21,7 @@ export type Phase = (context: PhaseContext) => Promise<MochaOutcome>;
 export const phases: Record<PhaseName, Phase> = {
   types: command('tsc', []),
   lint: command('biome', ['check', '--error-on-warnings', '.']),
-  imports: command('depcruise', ['packages', 'services', 'schemas', 'tools', 'infra', 'tests']),
+  imports: command('depcruise', ['packages', 'services', 'schemas', 'connectors', 'infra', 'tools', 'tests']),
   generated: async () => {
     const isCurrent = (await readFile(generatedUrl, 'utf8')) === (await generateTypes());
     if (isCurrent) return passedOnce;
