@@ -41,8 +41,9 @@ CREATE TABLE orders.product (
 );
 CREATE INDEX product_by_name ON orders.product (tenant_id, (folded_name COLLATE "C"), id) WHERE deleted_at IS NULL;
 CREATE INDEX product_by_price ON orders.product (tenant_id, price, id) WHERE deleted_at IS NULL;
-CREATE INDEX product_document ON orders.product USING gin (tenant_id, document) WHERE deleted_at IS NULL;
-CREATE INDEX product_trigrams ON orders.product USING gin (tenant_id, folded_name public.gin_trgm_ops) WHERE deleted_at IS NULL;
+-- New entries wait in a list that every search reads whole: kept short here, and emptied by orders.prune.
+CREATE INDEX product_document ON orders.product USING gin (tenant_id, document) WITH (gin_pending_list_limit = 1024) WHERE deleted_at IS NULL;
+CREATE INDEX product_trigrams ON orders.product USING gin (tenant_id, folded_name public.gin_trgm_ops) WITH (gin_pending_list_limit = 1024) WHERE deleted_at IS NULL;
 
 -- One row a tenant: how often its catalogue has changed. What is cached is valid for one such number.
 CREATE TABLE orders.catalogue (
@@ -88,7 +89,8 @@ CREATE POLICY owner_reads ON orders.product FOR SELECT TO CURRENT_USER USING (tr
 
 GRANT SELECT, INSERT, UPDATE ON orders.product, orders.catalogue, orders.promotion TO ragline_orders;
 
--- Finds products by words (the last one may be a beginning) or by likeness of the name, best first.
+-- Finds products by words (the last one may be a beginning), best first. Where fewer than ten have the words, those
+-- whose names are like them follow: that forgives spelling, and is too dear to be asked when it is not needed.
 --
 -- Under row level security `@@` and `<%` are not leakproof, so a plain role's query would filter every row of the
 -- tenant before it may ask the index. This function runs as the owner, reads the tenant from the same setting as
@@ -100,12 +102,14 @@ CREATE FUNCTION orders.search_products(
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 SET pg_trgm.word_similarity_threshold = 0.45
+-- Planned for each search: words of one query have thousands of rows, those of another none.
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-  v_tenant uuid := nullif(current_setting('ragline.tenant_id', true), '')::uuid;
-  v_text   text := orders.fold(p_query);
-  v_words  tsquery := plainto_tsquery('simple', v_text);
+  v_tenant   uuid := nullif(current_setting('ragline.tenant_id', true), '')::uuid;
+  v_text     text := orders.fold(p_query);
+  v_words    tsquery := plainto_tsquery('simple', v_text);
+  v_likeness boolean;
 BEGIN
   IF v_tenant IS NULL THEN
     RETURN;
@@ -113,6 +117,15 @@ BEGIN
   IF numnode(v_words) > 0 THEN
     v_words := (v_words::text || ':*')::tsquery;
   END IF;
+  -- All of them are counted: under a LIMIT the planner hopes to meet ten by chance, and reads a whole table when there are none.
+  v_likeness := 10 > (
+    SELECT count(*) FROM orders.product p
+    WHERE p.tenant_id = v_tenant AND p.deleted_at IS NULL AND p.document @@ v_words
+      AND (p_category IS NULL OR p.category = p_category)
+      AND (p_tag IS NULL OR p_tag = ANY (p.tags))
+      AND (p_available IS NULL OR p.available = p_available)
+      AND (p_min_price IS NULL OR p.price >= p_min_price)
+      AND (p_max_price IS NULL OR p.price <= p_max_price));
   RETURN QUERY
   SELECT hit.id, hit.place, hit.name
   FROM (
@@ -121,16 +134,15 @@ BEGIN
         WHEN 'price' THEN p.price::double precision
         WHEN '-price' THEN -p.price::double precision
         WHEN 'name' THEN 0
-        -- A match by words counts more than any likeness. Rounded, so that the value survives its way through a cursor.
-        ELSE -round((
-          CASE WHEN p.document @@ v_words THEN 2 + ts_rank(p.document, v_words) ELSE 0 END
-          + word_similarity(v_text, p.folded_name) + similarity(v_text, p.folded_name))::numeric, 5)::double precision
+        -- Words before any likeness, the shorter text before the longer. Rounded, to survive the way through a cursor.
+        ELSE -round((CASE WHEN p.document @@ v_words THEN 1 + ts_rank(p.document, v_words, 1)
+                          ELSE word_similarity(v_text, p.folded_name) END)::numeric, 5)::double precision
       END AS place,
       CASE WHEN p_sort = 'name' THEN p.folded_name ELSE '' END AS name
     FROM orders.product p
     WHERE p.tenant_id = v_tenant
       AND p.deleted_at IS NULL
-      AND (p.document @@ v_words OR v_text <% p.folded_name)
+      AND (p.document @@ v_words OR (v_likeness AND v_text <% p.folded_name))
       AND (p_category IS NULL OR p.category = p_category)
       AND (p_tag IS NULL OR p_tag = ANY (p.tags))
       AND (p_available IS NULL OR p.available = p_available)

@@ -17,7 +17,8 @@ AS $$
 $$;
 GRANT EXECUTE ON FUNCTION orders.trace_event TO ragline_orders;
 
--- Forgets keys older than a day, and the sentinel's orders of the days before; how many of each. In batches, and by
+-- Forgets keys older than a day, and the sentinel's orders of the days before; how many of each. Puts what waits beside
+-- the search indexes into them, which the autovacuum does too seldom for a table that hardly changes. In batches, and by
 -- one instance at a time: the others find the lock taken and have nothing to do.
 CREATE FUNCTION orders.prune(p_rows integer DEFAULT 5000, OUT order_keys bigint, OUT sentinel_orders bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -43,6 +44,8 @@ BEGIN
   DELETE FROM orders.order_item i WHERE i.tenant_id = v_sentinel AND i.order_id = ANY (v_ids);
   DELETE FROM orders.orders o WHERE o.tenant_id = v_sentinel AND o.id = ANY (v_ids);
   sentinel_orders := cardinality(v_ids);
+
+  PERFORM gin_clean_pending_list('orders.product_document'), gin_clean_pending_list('orders.product_trigrams');
 END
 $$;
 GRANT EXECUTE ON FUNCTION orders.prune TO ragline_orders;
