@@ -109,12 +109,13 @@ GRANT SELECT, INSERT, UPDATE (rotated_at, successor_hash, successor_sealed)
 GRANT SELECT, INSERT ON identity.ticket TO ragline_identity;
 GRANT SELECT, INSERT, DELETE, UPDATE (signs_from) ON identity.signing_key TO ragline_identity;
 
--- Who wants to sign in. No row for an unknown tenant and for an unknown user alike.
+-- Who wants to sign in. No row for an unknown tenant and for an unknown user alike. void_before, as text, is what a
+-- change of password or a deactivation changes, and hashing the same password again does not.
 CREATE FUNCTION identity.find_login(p_slug text, p_email text)
-RETURNS TABLE (tenant_id uuid, user_id uuid, password_hash text)
+RETURNS TABLE (tenant_id uuid, user_id uuid, password_hash text, void_before text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
-  SELECT u.tenant_id, u.id, u.password_hash
+  SELECT u.tenant_id, u.id, u.password_hash, u.tokens_void_before::text
   FROM identity.tenant t JOIN identity.user_account u ON u.tenant_id = t.id
   WHERE t.slug = p_slug AND u.email = p_email
 $$;

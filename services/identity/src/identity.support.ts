@@ -49,12 +49,15 @@ export async function makeScene(ownerUrl: string, serviceUrl: string): Promise<S
 }
 
 function poolOf(url: string, log: Logger): Pool {
+  const metrics = createMetrics({ service: 'identity-test' });
+  // Making and dropping a database may wait for a checkpoint.
   return createPool({
     url,
     max: 4,
     applicationName: 'identity-test',
+    statementTimeoutMs: 60_000,
     log,
-    metrics: createMetrics({ service: 'test' }),
+    metrics,
   });
 }
 

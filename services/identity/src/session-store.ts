@@ -34,16 +34,16 @@ export function sessionStore(pool: Pool, policy: SessionPolicy) {
     },
 
     /**
-     * Opens a session for a user whose password was checked against `password_hash`; undefined when the user is
-     * not active, or the password was changed since.
+     * Opens a session for a user whose password was checked; undefined when the user is not active, or was given
+     * another password since.
      */
-    open({ tenant_id, user_id, password_hash }: Login): Promise<Opened | undefined> {
+    open({ tenant_id, user_id, void_before }: Login): Promise<Opened | undefined> {
       return inTenant(pool, tenant_id, async (client) => {
         // Shared with other sign-ins, but not with a deactivation: either it sees this session, or we see it.
         const { rows } = await client.query<UserRow & { issued_at: number }>(
           `SELECT ${userColumns}, ${issuedAtColumn} FROM identity.user_account u
-           WHERE u.id = $1 AND u.active AND u.password_hash = $2 FOR SHARE`,
-          [user_id, password_hash],
+           WHERE u.id = $1 AND u.active AND u.tokens_void_before = $2::timestamptz FOR SHARE`,
+          [user_id, void_before],
         );
         const [row] = rows;
         if (row === undefined) return undefined;
@@ -179,7 +179,7 @@ export function sessionStore(pool: Pool, policy: SessionPolicy) {
   };
 }
 
-export type Login = { tenant_id: string; user_id: string; password_hash: string };
+export type Login = { tenant_id: string; user_id: string; password_hash: string; void_before: string };
 
 const fromOpenSession = `FROM identity.session s JOIN identity.user_account u
   ON u.id = s.user_id AND u.active AND s.revoked_at IS NULL AND s.expires_at > clock_timestamp()`;

@@ -65,10 +65,8 @@ export function signIn({ store, tokens, limits, turns, revocations, log, metrics
         return undefined;
       }
       await limits.succeeded(who);
-      if (!verdict.outdated) return login;
-      const password_hash = await hashPassword(password);
-      await store.rehash(login, password_hash);
-      return { ...login, password_hash };
+      if (verdict.outdated) await store.rehash(login, await hashPassword(password));
+      return login;
     });
   };
 
