@@ -45,7 +45,12 @@ export function startDemoTraffic(url: string, password: string): { stop(): Promi
   async function signInBoth() {
     const customer = await signIn(url, customerOf('demo', password));
     const staff = await signIn(url, staffOf('demo', password));
-    return { customer, staff, products: await orderableProducts(customer), until: performance.now() + signInEveryMs };
+    return {
+      customer,
+      staff,
+      products: await orderableProducts(customer),
+      until: performance.now() + signInEveryMs,
+    };
   }
 }
 

@@ -29,7 +29,13 @@ const waitsFor = {
 
 const sayAfterMs = 10_000;
 const marks = { done: '✓', warning: '!', outside: '–', off: '–', begun: '⋯' };
-const colours = { done: '\x1b[32m', warning: '\x1b[33m', outside: '\x1b[2m', off: '\x1b[2m', begun: '\x1b[2m' };
+const colours = {
+  done: '\x1b[32m',
+  warning: '\x1b[33m',
+  outside: '\x1b[2m',
+  off: '\x1b[2m',
+  begun: '\x1b[2m',
+};
 
 export function createDisplay({ out = process.stdout, json = false, now = () => performance.now() } = {}) {
   const mode = json ? 'json' : out.isTTY && !process.env.CI ? 'terminal' : 'plain';

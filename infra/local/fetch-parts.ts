@@ -82,7 +82,10 @@ export async function fetchParts(wanted: Wanted, options: FetchOptions): Promise
   return files;
 }
 
-function tellParts({ java, postgresDir, valkeyServer, jarsDir, fetched }: PartFiles, onProgress: Progress): void {
+function tellParts(
+  { java, postgresDir, valkeyServer, jarsDir, fetched }: PartFiles,
+  onProgress: Progress,
+): void {
   const names = [
     java && `java ${java.version}`,
     jarsDir && jarsText,
@@ -91,7 +94,10 @@ function tellParts({ java, postgresDir, valkeyServer, jarsDir, fetched }: PartFi
   ];
   for (const text of names) if (text) onProgress({ stage: 'parts', item: text, state: 'done', text });
   const megabytes = Math.round(fetched.bytes / 1e6);
-  const text = fetched.hashes === 0 ? 'from the cache' : `${megabytes} MB, ${fetched.hashes} hashes verified (kept for next time)`;
+  const text =
+    fetched.hashes === 0
+      ? 'from the cache'
+      : `${megabytes} MB, ${fetched.hashes} hashes verified (kept for next time)`;
   onProgress({ stage: 'parts', item: 'fetched', state: 'done', text });
 }
 

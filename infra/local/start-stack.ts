@@ -160,12 +160,22 @@ async function makePlan(
   return { plan: { dataDir, logsDir, ports, secrets, env }, instances };
 }
 
-function fetchWanted(plan: Plan, { cacheDir, signal, onProgress = () => {} }: StackOptions): Promise<PartFiles> {
+function fetchWanted(
+  plan: Plan,
+  { cacheDir, signal, onProgress = () => {} }: StackOptions,
+): Promise<PartFiles> {
   const { env, dataDir, logsDir } = plan;
   const jvm = !outside(env, 'kafka') || !outside(env, 'registry') || !outside(env, 'connect');
   return fetchParts(
     { postgres: !outside(env, 'postgres'), valkey: !outside(env, 'valkey'), jvm },
-    { cacheDir: cacheDir ?? cacheDirOf(env), env, dataDir, logFile: path.join(logsDir, 'fetch.log'), signal, onProgress },
+    {
+      cacheDir: cacheDir ?? cacheDirOf(env),
+      env,
+      dataDir,
+      logFile: path.join(logsDir, 'fetch.log'),
+      signal,
+      onProgress,
+    },
   );
 }
 

@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url';
 
 const [major = 0] = process.versions.node.split('.').map(Number);
 if (major < 18) {
-  console.error(`  ✗ Node ${process.versions.node} is too old\n    Mend:  install Node 18 or newer (RAGline brings its own Node 24 along)`);
+  console.error(
+    `  ✗ Node ${process.versions.node} is too old\n    Mend:  install Node 18 or newer (RAGline brings its own Node 24 along)`,
+  );
   process.exit(1);
 }
 
@@ -66,7 +68,11 @@ function installPackages() {
   // The onnxruntime package would otherwise fetch from outside of the registry and fail the install.
   const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' };
   return new Promise((resolve) => {
-    const child = spawn(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: checkoutDir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd: checkoutDir,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk) => {
@@ -78,14 +84,22 @@ function installPackages() {
     });
     child.once('exit', (code) => {
       if (code !== 0) return packagesFailed(output);
-      display.event({ stage: 'packages', item: 'packages', state: 'done', text: `packages from package-lock.json ${Math.round((performance.now() - began) / 1000)} s` });
+      display.event({
+        stage: 'packages',
+        item: 'packages',
+        state: 'done',
+        text: `packages from package-lock.json ${Math.round((performance.now() - began) / 1000)} s`,
+      });
       resolve();
     });
   });
 }
 
 function packagesFailed(output) {
-  const lines = output.split('\n').filter((line) => line.trim() !== '').slice(-5);
+  const lines = output
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .slice(-5);
   const full = /ENOSPC|no space left/i.test(output);
   const offline = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT/.test(output);
   const cause = full ? 'the disk is full' : offline ? 'the network does not answer' : 'npm ci failed';
@@ -98,10 +112,16 @@ function packagesFailed(output) {
 
 function handOver() {
   const node = nodeOf(checkoutDir);
-  if (!existsSync(node)) giveUp([{ text: 'The pinned Node is missing in node_modules', mend: 'rm -rf node_modules && npm start' }]);
+  if (!existsSync(node))
+    giveUp([
+      { text: 'The pinned Node is missing in node_modules', mend: 'rm -rf node_modules && npm start' },
+    ]);
   const child = spawn(node, [fileURLToPath(new URL('start.ts', import.meta.url)), ...args], {
     stdio: 'inherit',
-    env: { ...process.env, RAGLINE_STARTED_AT: process.env.RAGLINE_STARTED_AT ?? String(performance.timeOrigin) },
+    env: {
+      ...process.env,
+      RAGLINE_STARTED_AT: process.env.RAGLINE_STARTED_AT ?? String(performance.timeOrigin),
+    },
   });
   // The terminal sends Ctrl-C to both; this one only waits for the other to end in order.
   process.on('SIGINT', () => {});

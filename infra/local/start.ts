@@ -64,13 +64,28 @@ async function ready(running: Stack): Promise<void> {
   const password = env.RAGLINE_DEMO_PASSWORD ?? '';
   const hasSamples = process.env.RAGLINE_ENV !== 'production';
   const roundTripMs = hasSamples
-    ? await shown(display.event, 'proof', 'an order', () => prove(url, password, running), (ms) => `an order travelled database → Kafka → socket in ${Math.round(ms)} ms`)
+    ? await shown(
+        display.event,
+        'proof',
+        'an order',
+        () => prove(url, password, running),
+        (ms) => `an order travelled database → Kafka → socket in ${Math.round(ms)} ms`,
+      )
     : undefined;
   const readyMs = Date.now() - began;
-  display.data({ event: 'ready', url, ready_ms: Math.round(readyMs), round_trip_ms: roundTripMs, logs: running.context.logsDir });
-  display.text(summary({ env, readyMs, logs: path.relative(process.cwd(), running.context.logsDir), hasSamples }));
+  display.data({
+    event: 'ready',
+    url,
+    ready_ms: Math.round(readyMs),
+    round_trip_ms: roundTripMs,
+    logs: running.context.logsDir,
+  });
+  display.text(
+    summary({ env, readyMs, logs: path.relative(process.cwd(), running.context.logsDir), hasSamples }),
+  );
   display.end();
-  const traffic = hasSamples && process.env.RAGLINE_DEMO_TRAFFIC !== '0' ? startDemoTraffic(url, password) : undefined;
+  const traffic =
+    hasSamples && process.env.RAGLINE_DEMO_TRAFFIC !== '0' ? startDemoTraffic(url, password) : undefined;
   const training = process.env.RAGLINE_AOT === '0' ? undefined : trainLater(running.context, report);
   await ended;
   console.log(options.json ? JSON.stringify({ event: 'stopping' }) : '\n  Stopping …');
@@ -78,7 +93,9 @@ async function ready(running: Stack): Promise<void> {
   await traffic?.stop();
   await running.stop();
   const kept = `The data is kept in ${dataDir}.`;
-  console.log(options.json ? JSON.stringify({ event: 'stopped' }) : `  Stopped. ${kept} Start again: npm start`);
+  console.log(
+    options.json ? JSON.stringify({ event: 'stopped' }) : `  Stopped. ${kept} Start again: npm start`,
+  );
   process.exit(0);
 }
 
@@ -86,19 +103,30 @@ async function prove(url: string, password: string, running: Stack): Promise<num
   try {
     return await proveRoundTrip(url, password);
   } catch (error) {
-    throw new StartFailure('proof', `Everything answers, but an order did not get through: ${messageOf(error)}`, {
-      cause: error,
-      mend: 'npm start',
-      logFile: running.process('connect').logFile,
-    });
+    throw new StartFailure(
+      'proof',
+      `Everything answers, but an order did not get through: ${messageOf(error)}`,
+      {
+        cause: error,
+        mend: 'npm start',
+        logFile: running.process('connect').logFile,
+      },
+    );
   }
 }
 
 async function failed(error: unknown): Promise<never> {
   display.end();
   if (error instanceof AlreadyRunning) {
-    display.data({ event: 'already_running', pid: error.holder.pid, url: error.url, since: error.holder.since });
-    display.text(`\n  ${error.message}, since ${error.holder.since}.\n  Check it: npx ragline doctor    Stop it: kill ${error.holder.pid}\n`);
+    display.data({
+      event: 'already_running',
+      pid: error.holder.pid,
+      url: error.url,
+      since: error.holder.since,
+    });
+    display.text(
+      `\n  ${error.message}, since ${error.holder.since}.\n  Check it: npx ragline doctor    Stop it: kill ${error.holder.pid}\n`,
+    );
     process.exit(0);
   }
   if (stopping.signal.aborted) {
@@ -108,7 +136,15 @@ async function failed(error: unknown): Promise<never> {
   await stack?.stop().catch(() => {});
   const failure = asFailure(error);
   const { part, message, mend, logFile, more } = failure;
-  display.data({ event: 'failed', part, cause: message, log_lines: lastLines(logFile), mend, more, log_file: logFile });
+  display.data({
+    event: 'failed',
+    part,
+    cause: message,
+    log_lines: lastLines(logFile),
+    mend,
+    more,
+    log_file: logFile,
+  });
   display.text(`\n  ${failureLines(failure).join('\n  ')}\n`);
   process.exit(1);
 }
@@ -116,7 +152,9 @@ async function failed(error: unknown): Promise<never> {
 function asFailure(error: unknown): StartFailure {
   if (error instanceof StartFailure) return error;
   if (error instanceof SettingsError) {
-    return new StartFailure('settings', error.message, { mend: 'set them right and run npm start again (docs/operations/settings.md)' });
+    return new StartFailure('settings', error.message, {
+      mend: 'set them right and run npm start again (docs/operations/settings.md)',
+    });
   }
   const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
   return new StartFailure('start', full ? `The disk is full: ${messageOf(error)}` : messageOf(error), {
@@ -152,12 +190,18 @@ async function reset(): Promise<void> {
   if (holder) throw new AlreadyRunning(holder, undefined);
   if (!options.yes) {
     if (!process.stdin.isTTY) {
-      throw new StartFailure('reset', '--reset removes all data and asks first, but nobody is there to answer', {
-        mend: 'npm start -- --reset --yes',
-      });
+      throw new StartFailure(
+        'reset',
+        '--reset removes all data and asks first, but nobody is there to answer',
+        {
+          mend: 'npm start -- --reset --yes',
+        },
+      );
     }
     const questions = createInterface({ input: process.stdin, output: process.stdout });
-    const answer = await questions.question(`  Remove all data in ${dataDir}, the replication slot with it? (yes/no) `);
+    const answer = await questions.question(
+      `  Remove all data in ${dataDir}, the replication slot with it? (yes/no) `,
+    );
     questions.close();
     if (answer.trim().toLowerCase() !== 'yes') {
       console.log('  Nothing was removed.');
@@ -179,8 +223,14 @@ function report(event: SupervisorEvent): void {
   display.data({ event: 'process', ...event });
   if (display.mode === 'json') return;
   const lines: Record<string, () => string> = {
-    died: () => (event.kind === 'died' ? `! ${event.name} ended (${event.signal ?? `exit code ${event.code}`}), starting it again in ${seconds(event.restartInMs)}` : ''),
-    unhealthy: () => (event.kind === 'unhealthy' ? `! ${event.name} failed its health check for 15 s (${event.reason}), killed` : ''),
+    died: () =>
+      event.kind === 'died'
+        ? `! ${event.name} ended (${event.signal ?? `exit code ${event.code}`}), starting it again in ${seconds(event.restartInMs)}`
+        : '',
+    unhealthy: () =>
+      event.kind === 'unhealthy'
+        ? `! ${event.name} failed its health check for 15 s (${event.reason}), killed`
+        : '',
     not_ready: () => (event.kind === 'not_ready' ? `! ${event.name} did not come back: ${event.reason}` : ''),
     connector_restarted: () => '! the connector had failed and was started again',
   };

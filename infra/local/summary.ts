@@ -1,7 +1,12 @@
 /** What a person sees when everything is ready. */
 import { seconds } from './display.mjs';
 
-export type SummaryOptions = { env: Record<string, string>; readyMs: number; logs: string; hasSamples: boolean };
+export type SummaryOptions = {
+  env: Record<string, string>;
+  readyMs: number;
+  logs: string;
+  hasSamples: boolean;
+};
 
 export function summary({ env, readyMs, logs, hasSamples }: SummaryOptions): string {
   const url = env.RAGLINE_URL ?? '';
@@ -31,8 +36,10 @@ export function summary({ env, readyMs, logs, hasSamples }: SummaryOptions): str
 }
 
 function box(sections: { title: string; lines: string[] }[]): string[] {
-  const width = Math.max(...sections.flatMap(({ title, lines }) => [title, ...lines].map((line) => line.length))) + 2;
-  const edge = (left: string, title: string, right: string) => `  ${left} ${title} ${'─'.repeat(Math.max(0, width - title.length - 2))}${right}`;
+  const width =
+    Math.max(...sections.flatMap(({ title, lines }) => [title, ...lines].map((line) => line.length))) + 2;
+  const edge = (left: string, title: string, right: string) =>
+    `  ${left} ${title} ${'─'.repeat(Math.max(0, width - title.length - 2))}${right}`;
   const drawn = sections.flatMap(({ title, lines }, index) => [
     edge(index === 0 ? '┌' : '├', title, index === 0 ? '┐' : '┤'),
     ...lines.map((line) => `  │ ${line.padEnd(width - 1)}│`),
