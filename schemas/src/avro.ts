@@ -44,12 +44,13 @@ class JsonText extends avro.types.LogicalType {
 }
 
 class OneOf extends avro.types.LogicalType {
-  readonly #values: ReadonlySet<unknown>;
+  // Undefined in a schema that comes back from the registry: it keeps only attributes that it knows.
+  readonly #values: ReadonlySet<unknown> | undefined;
 
   constructor(schema: avro.Schema, options?: Parameters<typeof avro.Type.forSchema>[1]) {
     super(schema, options);
     const values = typeof schema === 'object' && 'values' in schema ? schema.values : undefined;
-    this.#values = new Set(Array.isArray(values) ? values : []);
+    this.#values = Array.isArray(values) ? new Set(values) : undefined;
   }
 
   protected override _fromValue(text: unknown): unknown {
@@ -57,7 +58,7 @@ class OneOf extends avro.types.LogicalType {
   }
 
   protected override _toValue(text: unknown): unknown {
-    return this.#values.has(text) ? text : undefined;
+    return this.#values === undefined || this.#values.has(text) ? text : undefined;
   }
 
   protected override _resolve(type: avro.Type): ((value: unknown) => unknown) | undefined {
