@@ -39,8 +39,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     rateLimitTenant: read.integer('RATE_LIMIT_TENANT_PER_10S', 20_000, { min: 1 }),
     sentinel: {
       password: read.optional('SENTINEL_PASSWORD'),
-      everyMs: read.integer('SENTINEL_INTERVAL_MS', 10_000, { min: 1_000 }),
-      lateAfterMs: read.integer('SENTINEL_LATE_AFTER_MS', 30_000, { min: 1_000 }),
+      everyMs: read.integer('SENTINEL_INTERVAL_MS', 10_000, { min: 100 }),
+      lateAfterMs: read.integer('SENTINEL_LATE_AFTER_MS', 30_000, { min: 200 }),
     },
   }));
 }

@@ -20,37 +20,36 @@ export type ForwardJob = {
   headers: Record<string, string>;
   body: Buffer;
   requestId: string;
+  /** Told which instance is asked, before it is. */
+  onInstance?: (name: string) => void;
 };
 
-/** Resolves once the answer has ended, one way or the other, with the instance that gave it. */
-export async function forwardRequest(
-  upstreams: Upstreams,
-  log: Logger,
-  job: ForwardJob,
-): Promise<Instance | undefined> {
+/** Resolves once the answer has ended, one way or the other. */
+export async function forwardRequest(upstreams: Upstreams, log: Logger, job: ForwardJob): Promise<void> {
   const refusing = new Set<Instance>();
   for (;;) {
     const instance = upstreams.pick(job.service, refusing);
     if (!instance) {
       unavailable(job, 'cannot be reached');
-      return undefined;
+      return;
     }
     instance.open += 1;
+    job.onInstance?.(instance.name);
     const failure = await exchange(instance, job).finally(() => {
       instance.open -= 1;
     });
-    if (failure === undefined) return instance;
+    if (failure === undefined) return;
     if (isRefused(failure)) upstreams.refused(instance);
     log.warn('upstream failed', { upstream: instance.name, error: failure });
     if (job.res.headersSent || job.res.destroyed) {
       // Half an answer cannot be taken back, but it can be seen to be half.
       job.res.destroy();
-      return instance;
+      return;
     }
     // Nobody but a refused GET may be asked twice: anything else may have had its effect already.
     if (!isRefused(failure) || (job.req.method !== 'GET' && job.req.method !== 'HEAD')) {
       unavailable(job, 'gave no answer');
-      return instance;
+      return;
     }
     refusing.add(instance);
   }

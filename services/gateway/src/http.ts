@@ -1,4 +1,5 @@
 /** Every request and upgrade: checked, counted, traced, then answered here or passed to a service. */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
@@ -65,8 +66,10 @@ export function createHttp(parts: Parts) {
     const path = plainPath(req.url ?? '');
     const route = path === undefined ? undefined : routeOf(path);
     const visit = begin(req, path, nameOf(path, route));
-    res.once('close', () => end(visit, res.headersSent ? res.statusCode : 499, res.writableFinished));
     runWithContext({ ...scopeOf(visit.span), request_id: visit.requestId }, () => {
+      const ended = () => end(visit, res.headersSent ? res.statusCode : 499, res.writableFinished);
+      // The socket's events know nothing of the request; its log line should.
+      res.once('close', AsyncLocalStorage.bind(ended));
       parts.securityHeaders(req, res, path === undefined ? 'data' : files.policyOf(path));
       res.setHeader('x-request-id', visit.requestId);
       res.setHeader('traceparent', traceparentOf(visit.span));
@@ -96,7 +99,7 @@ export function createHttp(parts: Parts) {
     if (route.kind === 'stream' && (req.method === 'GET' || req.method === 'HEAD')) {
       const headers = requestHeaders(req, forwardedOf(req, visit), { cookies: true });
       const job = { service: route.service, req, res, target: req.url ?? '', headers };
-      visit.upstream = (await streams.serve(job))?.name;
+      await streams.serve({ ...job, onInstance: noted(visit) });
       return;
     }
     await forward(req, res, visit, route);
@@ -108,7 +111,7 @@ export function createHttp(parts: Parts) {
     if ('gone' in read) return;
     if ('refusal' in read) throw read.refusal;
     try {
-      const instance = await forwardRequest(upstreams, log, {
+      await forwardRequest(upstreams, log, {
         service: route.service,
         req,
         res,
@@ -116,8 +119,8 @@ export function createHttp(parts: Parts) {
         headers: requestHeaders(req, forwardedOf(req, visit), { cookies: false }),
         body: read.body,
         requestId: visit.requestId,
+        onInstance: noted(visit),
       });
-      visit.upstream = instance?.name;
     } finally {
       read.release();
     }
@@ -263,6 +266,13 @@ function faultOf(req: IncomingMessage): Problem | undefined {
   return doubled === undefined
     ? undefined
     : closingProblem('malformed', `The header ${doubled} is there twice.`);
+}
+
+/** For the access log, which is written when the answer ends. */
+function noted(visit: Visit): (name: string) => void {
+  return (name) => {
+    visit.upstream = name;
+  };
 }
 
 /** A method as a label: whatever is sent must not make new ones. */

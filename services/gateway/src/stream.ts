@@ -18,6 +18,8 @@ export type StreamJob = {
   res: http.ServerResponse;
   target: string;
   headers: Record<string, string>;
+  /** Told which instance the stream is put on. */
+  onInstance?: (name: string) => void;
 };
 
 export type Streams = ReturnType<typeof createStreams>;
@@ -61,8 +63,8 @@ export function createStreams(options: {
     held: () => held,
     open: () => open.size,
 
-    /** Serves one stream to its end; resolves with the instance that it was on. */
-    async serve(job: StreamJob): Promise<Instance | undefined> {
+    /** Serves one stream to its end. */
+    async serve(job: StreamJob): Promise<void> {
       const deadline = Date.now() + holdMs;
       const tried = new Set<Instance>();
       open.add(job.res);
@@ -71,13 +73,14 @@ export function createStreams(options: {
           const instance = await ready(job, deadline, tried);
           if (!instance || job.res.destroyed || Date.now() > deadline) {
             job.res.destroy();
-            return undefined;
+            return;
           }
           instance.open += 1;
+          job.onInstance?.(instance.name);
           const outcome = await attempt(instance, job, options.answerWithinMs).finally(() => {
             instance.open -= 1;
           });
-          if (outcome === 'served') return instance;
+          if (outcome === 'served') return;
           log.warn('stream not taken', { upstream: instance.name, why: describe(outcome) });
           if (isRefused(outcome)) upstreams.refused(instance);
           // It said that it is ready and then was not: the others first, then whoever changes.

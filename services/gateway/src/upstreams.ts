@@ -56,7 +56,7 @@ export async function startUpstreams(options: Options) {
   function setState(instance: Instance, state: InstanceState, checks: Record<string, string> = {}) {
     instance.checks = checks;
     if (instance.state === state) return;
-    options.log.info('instance state changed', { instance: instance.name, from: instance.state, to: state });
+    options.log.info('instance state changed', { upstream: instance.name, from: instance.state, to: state });
     instance.state = state;
     instance.since = Date.now();
     for (const listener of [...listeners]) listener(instance);
