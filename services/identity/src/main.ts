@@ -20,13 +20,14 @@ import { createAuthentication } from '@ragline/web/auth';
 import { startServer } from '@ragline/web/server';
 import { accessTokenSeconds, accessTokens } from './access-tokens.ts';
 import { configFaults, readConfig } from './config.ts';
+import { sampleLogins } from './demo.ts';
 import { addAuthRoutes, addInternalRoutes } from './http.ts';
 import { addAdminRoutes } from './http-admin.ts';
 import { startKeyRing } from './key-ring.ts';
 import { keyStore } from './key-store.ts';
 import { connectRedis, loginLimits } from './login-limits.ts';
 import { revocations } from './revocations.ts';
-import { sessionStore } from './session-store.ts';
+import { type SessionStore, sessionStore } from './session-store.ts';
 import { signIn } from './sign-in.ts';
 import { createTurns } from './turns.ts';
 import { users } from './users.ts';
@@ -71,6 +72,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   );
   const { issuer, audience } = config;
   const sessions = sessionStore(pool, config.sessions);
+  if (config.production) await refuseSampleUsers(sessions);
   const revoked = revocations({ codec, metrics });
   const turns = createTurns({
     atOnce: config.passwordHashesAtOnce,
@@ -126,6 +128,13 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   own(await startServer({ handler: app, port: config.port, host: config.host, log }), (it) => it.close());
   own(health, (it) => it.stopping());
 });
+
+/** Their names are public and their password was printed on somebody's screen. */
+async function refuseSampleUsers({ findLogin }: SessionStore): Promise<void> {
+  for (const { tenant, email } of sampleLogins) {
+    if (await findLogin(tenant, email)) throw new Error(`Sample users are refused in production: ${email}`);
+  }
+}
 
 /** Runs the work now and then, on every instance: it harms nobody when two do it. */
 function every(ms: number, work: () => Promise<void>): NodeJS.Timeout {
