@@ -45,9 +45,10 @@ export function createLiveCore(parts: {
   read: (topic: LiveTopic, offsets: ReadonlyMap<number, number>) => Promise<FetchedPartition[]>;
   endOffsets: (topic: LiveTopic) => Promise<number[]>;
   onDelivered?: (entry: Entry) => void;
+  onHidden?: (entry: Entry) => void;
   limits?: Partial<LiveLimits>;
 }) {
-  const { sealer, decode, clock, read, endOffsets, onDelivered = () => {} } = parts;
+  const { sealer, decode, clock, read, endOffsets, onDelivered = () => {}, onHidden = () => {} } = parts;
   const limits = { ...defaultLimits, ...parts.limits };
   const { softLimitBytes, sliceWrites } = limits;
   const topics: LiveTopic[] = parts.topics.map((name, index) => ({
@@ -62,7 +63,7 @@ export function createLiveCore(parts: {
   const subscriptions = new Set<Subscription>();
   const ring = createRing({ topics, bytesMax: limits.ringBytes, entriesMax: limits.ringEntries });
   const fanout = createFanout({
-    ...{ topics, ring, groups, sealer, decode, stats, softLimitBytes, sliceWrites, onDelivered },
+    ...{ topics, ring, groups, sealer, decode, stats, softLimitBytes, sliceWrites, onDelivered, onHidden },
     now: clock.now,
     nextTurn: () => new Promise((resolve) => clock.soon(resolve)),
     fallBehind: (subscription) => catchup.fallBehind(subscription),

@@ -29,7 +29,7 @@ export type Entry = {
     /** `tail` is the end of the event's JSON, from `,"id"` on. */
     | { state: 'ready'; tail: Buffer; eventType: string }
     /** Shown to nobody: it names another tenant or user inside, or cannot be decoded. */
-    | { state: 'hidden' };
+    | { state: 'hidden'; reason: string };
   bytes: number;
   /** Whether the ring has it, and so counts its bytes. */
   isKept: boolean;
@@ -98,11 +98,15 @@ function contentOf(entry: Entry, raw: Buffer, decode: Decode): Entry['content'] 
   let value: unknown;
   try {
     value = decode(raw);
-  } catch {
-    return { state: 'hidden' };
+  } catch (error) {
+    return { state: 'hidden', reason: error instanceof Error ? error.message : 'cannot be decoded' };
   }
-  if (!isEvent(value) || value.tenant_id !== entry.tenant) return { state: 'hidden' };
-  if (entry.user !== undefined && value.user_id !== entry.user) return { state: 'hidden' };
+  if (!isEvent(value)) return { state: 'hidden', reason: 'its value is no event' };
+  if (value.tenant_id !== entry.tenant)
+    return { state: 'hidden', reason: 'header and value name two tenants' };
+  if (entry.user !== undefined && value.user_id !== entry.user) {
+    return { state: 'hidden', reason: 'header and value name two users' };
+  }
   const { event_id: id, event_type: eventType, occurred_at } = value;
   const json = JSON.stringify({ id, event_type: eventType, occurred_at, data: value });
   return { state: 'ready', tail: Buffer.from(`,${json.slice(1)}`), eventType };

@@ -28,6 +28,8 @@ export function createFanout(parts: {
   softLimitBytes: number;
   /** Writes in one turn of the event loop. */
   sliceWrites: number;
+  /** Called once for each record that somebody would have had, but may be shown to nobody. */
+  onHidden: (entry: Entry) => void;
   /** Called once for each event that was written to somebody. */
   onDelivered: (entry: Entry) => void;
 }) {
@@ -61,6 +63,7 @@ export function createFanout(parts: {
         ring.resized(entry, entry.bytes - before + entry.content.tail.length);
       } else {
         stats.hidden += 1;
+        parts.onHidden(entry);
       }
     }
     return entry.content.state === 'ready';

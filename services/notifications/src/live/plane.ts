@@ -99,6 +99,7 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
     notifications: allTopics.notifications.name,
     revocations: allTopics.revocations.name,
   };
+  const topicNames = [names.orders, names.notifications];
   const now = Date.now;
   let isStopping = false;
 
@@ -107,7 +108,7 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
   const lookUpSchemas = createSchemaCache({ codec, log, isStopping: () => isStopping });
   const revocations = createRevocations({ now });
   const core = createLiveCore({
-    topics: [names.orders, names.notifications],
+    topics: topicNames,
     sealer,
     decode: (value) => codec.decodeSync(value).value,
     clock: { now, soon: setImmediate, after: (ms, run) => void setTimeout(run, ms) },
@@ -117,7 +118,14 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
       return fetched;
     },
     endOffsets: (topic) => reader.endOffsets(topic.name),
-    ...(options.tracing ? { onDelivered: traceDelivery([names.orders, names.notifications], instance) } : {}),
+    onHidden: ({ topic, partition, offset, content }) =>
+      log.warn('record shown to nobody', {
+        topic: topicNames[topic],
+        partition,
+        offset,
+        reason: content.state === 'hidden' ? content.reason : undefined,
+      }),
+    ...(options.tracing ? { onDelivered: traceDelivery(topicNames, instance) } : {}),
     ...(options.limits ? { limits: options.limits } : {}),
   });
   const unlimited = {
