@@ -51,7 +51,27 @@ export async function fateOf(
   return { outcome: String(row.outcome), at: row.at instanceof Date ? row.at : new Date(String(row.at)) };
 }
 
+const prunedAtOnce = 10_000;
+
+/**
+ * Forgets what no record can bring back any more (after fourteen months), in small steps; how many rows.
+ * Safe from several instances at once.
+ */
+export async function pruneInbox(pool: Transaction, groupId: string): Promise<number> {
+  let pruned = 0;
+  for (;;) {
+    const { rows } = await pool.query({
+      name: 'ragline_prune_inbox',
+      text: 'SELECT streams.prune_inbox($1, p_rows => $2)::int AS id',
+      values: [groupId, prunedAtOnce],
+    });
+    const count = Number(rows.map(idOf)[0] ?? 0);
+    pruned += count;
+    if (count < prunedAtOnce) return pruned;
+  }
+}
+
 function idOf(row: unknown): string {
   if (typeof row === 'object' && row !== null && 'id' in row) return String(row.id);
-  throw new TypeError('streams.close_inbox gave a row without an id');
+  throw new TypeError('A function of streams gave a row without a value');
 }

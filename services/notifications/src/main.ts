@@ -14,6 +14,7 @@ import { startTracing } from '@ragline/runtime/tracing';
 import { createCodec } from '@ragline/schemas/codec';
 import { topics } from '@ragline/schemas/topics';
 import { startConsumer } from '@ragline/streams/consumer';
+import { pruneInbox } from '@ragline/streams/inbox';
 import { createKafka } from '@ragline/streams/kafka-client';
 import { startProducer } from '@ragline/streams/producer';
 import { createApi } from '@ragline/web/api';
@@ -52,33 +53,38 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const { jwksUrl, tokenIssuer: issuer, tokenAudience: audience } = config;
   const authentication = createAuthentication({ jwksUrl, issuer, audience, log });
 
-  const live = await startLivePlane({
-    kafka: config.kafka,
-    clientId: instance,
-    instance,
-    authentication,
-    codec,
-    cursorKeys: config.cursorKeys,
-    identityUrl: config.identityUrl,
-    ordersUrl: config.ordersUrl,
-    allowedOrigins: config.allowedOrigins,
-    rateLimits: config.rateLimits,
-    tracing: config.otlpEndpoint !== undefined,
-    markRead: async (principal, id) =>
-      (await store.markRead(readerOf(principal), id)) === undefined ? 'not_found' : 'read',
-    log,
-    metrics,
-    health,
-  });
+  const live = own(
+    await startLivePlane({
+      kafka: config.kafka,
+      clientId: instance,
+      instance,
+      authentication,
+      codec,
+      cursorKeys: config.cursorKeys,
+      identityUrl: config.identityUrl,
+      ordersUrl: config.ordersUrl,
+      allowedOrigins: config.allowedOrigins,
+      rateLimits: config.rateLimits,
+      tracing: config.otlpEndpoint !== undefined,
+      markRead: async (principal, id) =>
+        (await store.markRead(readerOf(principal), id)) === undefined ? 'not_found' : 'read',
+      log,
+      metrics,
+      health,
+    }),
+    // Again below, before the server: stopping twice is once.
+    (it) => it.stop(),
+  );
 
   const api = createApi({ title: 'RAGline notifications', authentication });
   addRoutes({ api, store, traceOf: traceFrom({ instance, live: live.traceOf, recent, store }) });
   const { app } = createApp({ service: 'notifications', log, metrics, health, api });
   health.check('postgres', async () => void (await pool.query('SELECT 1')));
-  own(
-    every(housekeepingMs, () => maintainOutbox(pool, 'notifications')),
-    (it) => clearInterval(it),
-  );
+  const housekeeping = every(housekeepingMs, async () => {
+    await maintainOutbox(pool, 'notifications');
+    await pruneInbox(pool, groupId);
+  });
+  own(housekeeping, (it) => clearInterval(it));
 
   own(
     await startServer({

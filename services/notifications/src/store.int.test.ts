@@ -76,7 +76,7 @@ describe('the notification store', () => {
     const { value } = await opened.codec.decode(rows[1]?.payload ?? Buffer.alloc(0));
     const [own] = await opened.store.list(customer, all);
     assert.ok(typeof value === 'object' && value !== null && 'notification' in value);
-    assert.deepEqual(value.notification, own);
+    assert.deepEqual({ ...Object(value.notification) }, own);
   });
 
   it('marks as read for the reader alone, and tells once', async () => {
