@@ -169,8 +169,10 @@ async function openSocket(origin: string, token: string): Promise<{ at: Moments;
     const message: unknown = JSON.parse(data.toString());
     const event = eventShape.safeParse(message);
     if (event.success) at.set(event.data.id, now);
-    else resolve(); // the welcome
+    else if (typeOf(message) === 'welcome') resolve();
+    else if (typeOf(message) === 'gap') tell(`the socket has a gap: ${data.toString()}`);
   });
+  socket.on('close', (code, reason) => tell(`the socket was closed: ${code} ${reason.toString()}`));
   await promise;
   return { at, close: () => socket.close() };
 }
@@ -235,6 +237,10 @@ async function rowsSince(settings: Settings, from: Date, count: number): Promise
 async function arrival(socket: Moments, tail: Moments, ids: readonly string[]): Promise<void> {
   const deadline = performance.now() + 15_000;
   while (performance.now() < deadline && !ids.every((id) => socket.has(id) && tail.has(id))) await pause(50);
+}
+
+function typeOf(message: unknown): unknown {
+  return typeof message === 'object' && message !== null && 'type' in message ? message.type : undefined;
 }
 
 function nowMs(): number {
