@@ -49,3 +49,6 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION orders.prune TO ragline_orders;
+
+-- Everybody may execute a new function until somebody says otherwise.
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA orders FROM PUBLIC;

@@ -3,7 +3,6 @@
  *
  * Postgres drops a slot that needs more than max_slot_wal_keep_size, so writes stop at 90 % of it.
  */
-import type { Pool } from '@ragline/postgres/pool';
 import { readSlot, type SlotState } from '@ragline/postgres/slot';
 import type { Logger } from '@ragline/runtime/logger';
 import type { Metrics } from '@ragline/runtime/metrics';
@@ -25,8 +24,14 @@ export function isFull(slot: Pick<SlotState, 'lag_bytes' | 'cap_bytes'> | undefi
   return slot !== undefined && slot.cap_bytes !== null && slot.lag_bytes >= fullShare * slot.cap_bytes;
 }
 
-export function watchBacklog(options: { pool: Pool; slot: string; log: Logger; metrics: Metrics }): Backlog {
-  const { pool, slot, log, metrics } = options;
+export function watchBacklog(options: {
+  pool: Parameters<typeof readSlot>[0];
+  slot: string;
+  log: Logger;
+  metrics: Metrics;
+  everyMs?: number;
+}): Backlog {
+  const { pool, slot, log, metrics, everyMs = refreshMs } = options;
   const bytes = metrics.gauge(
     'ragline_outbox_slot_lag_bytes',
     'Write-ahead log that waits for the connector.',
@@ -65,7 +70,7 @@ export function watchBacklog(options: { pool: Pool; slot: string; log: Logger; m
     }
   };
   void refresh();
-  const timer = setInterval(refresh, refreshMs);
+  const timer = setInterval(refresh, everyMs);
 
   return {
     requireRoom() {

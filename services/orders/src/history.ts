@@ -1,8 +1,10 @@
 /** An order's events, from the outbox: it is the service's event log, and holds the very bytes that went to Kafka. */
 import type { Client } from '@ragline/postgres/pool';
 import type { Codec } from '@ragline/schemas/codec';
+import { RegistryUnavailableError } from '@ragline/schemas/registry';
 import { topics } from '@ragline/schemas/topics';
 import { decodePageCursor, toPage } from '@ragline/web/pages';
+import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
 
 const placeShape = z.tuple([z.string().regex(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00$/), z.uuid()]);
@@ -26,6 +28,13 @@ export async function listHistory(
   );
   const page = toPage(rows, limit, (row) => [row.at, row.id]);
   const data: unknown[] = [];
-  for (const { payload } of page.data) data.push((await codec.decode(payload)).value);
+  for (const { payload } of page.data) data.push((await decoded(codec, payload)).value);
   return { ...page, data };
+}
+
+function decoded(codec: Codec, payload: Buffer) {
+  return codec.decode(payload).catch((error: unknown) => {
+    if (!(error instanceof RegistryUnavailableError)) throw error;
+    throw problem('unavailable', 'The history cannot be read at the moment.', { cause: error });
+  });
 }

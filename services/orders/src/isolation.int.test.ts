@@ -107,6 +107,14 @@ describe('the rows of a tenant', () => {
     assert.deepEqual((await instance.pool.query(search)).rows, []);
   });
 
+  it('are behind functions that no other role may call', async () => {
+    const { rows } = await owner.query<{ name: string }>(
+      `SELECT p.proname AS name FROM pg_proc p, unnest(ARRAY['ragline_identity', 'ragline_notifications', 'ragline_cdc']) role
+       WHERE p.pronamespace = 'orders'::regnamespace AND has_function_privilege(role, p.oid, 'EXECUTE')`,
+    );
+    assert.deepEqual(rows, []);
+  });
+
   it('are not for the plain role to delete, nor its history to change', async () => {
     for (const sql of [
       'DELETE FROM orders.orders',
