@@ -10,6 +10,26 @@ export type JvmName = 'kafka' | 'registry' | 'connect';
 const heaps: Record<JvmName, string> = { kafka: '192m', connect: '192m', registry: '128m' };
 const metaspaces: Record<JvmName, string> = { kafka: '128m', connect: '192m', registry: '256m' };
 
+/** The first Java that writes its cache in one run. */
+export const aotMajorMin = 25;
+
+/** Where the cache of this JVM lies, whether or not it is there. Java itself refuses one that is not its own. */
+export function aotFile(context: PartContext, name: JvmName): string {
+  const jars = need(context.files.jarsDir);
+  const cache = path.dirname(path.dirname(jars));
+  return path.join(
+    cache,
+    'aot',
+    `${path.basename(jars)}-java-${need(context.files.java).version}`,
+    `${name}.aot`,
+  );
+}
+
+function aotOptions(context: PartContext, name: JvmName): string[] {
+  const file = aotFile(context, name);
+  return need(context.files.java).major >= aotMajorMin && existsSync(file) ? [`-XX:AOTCache=${file}`] : [];
+}
+
 export type JvmOptions = {
   name: JvmName;
   /** System properties and agents. Nothing secret: everybody on the machine can read a command line. */
@@ -30,6 +50,7 @@ export function jvmCommand(context: PartContext, { name, options, main, cwd }: J
       ...(name === 'registry' ? ['-XX:TieredStopAtLevel=1'] : []),
       '-XX:+ExitOnOutOfMemoryError',
       '-XX:-UsePerfData',
+      ...aotOptions(context, name),
       ...options,
       ...main,
     ],

@@ -13,8 +13,8 @@ const user = 'ragline';
 export const registryUrl = ({ ports, secrets }: Plan): string =>
   `http://${user}:${secrets.registry}@${host}:${ports.registry}/apis/ccompat/v7`;
 
-/** `databaseUrl` names the registry's own database, with its role and password. */
-export function registry(context: PartContext, databaseUrl: string): ProcessDefinition {
+/** `databaseUrl` names the registry's own database, with its role and password; without it all is kept in memory. */
+export function registry(context: PartContext, databaseUrl: string | undefined): ProcessDefinition {
   const dir = path.join(context.dataDir, 'registry');
   const config = path.join(dir, 'application.properties');
   mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -23,7 +23,7 @@ export function registry(context: PartContext, databaseUrl: string): ProcessDefi
     name: 'registry',
     logFile: path.join(context.logsDir, 'registry.log'),
     command: () => {
-      writePrivately(config, properties(configOf(context, new URL(databaseUrl))));
+      writePrivately(config, properties(configOf(context, databaseUrl)));
       return jvmCommand(context, {
         name: 'registry',
         options: [`-Dquarkus.config.locations=${config}`],
@@ -36,7 +36,10 @@ export function registry(context: PartContext, databaseUrl: string): ProcessDefi
   };
 }
 
-function configOf({ ports, secrets }: PartContext, database: URL): Record<string, string | number | boolean> {
+function configOf(
+  { ports, secrets }: PartContext,
+  databaseUrl: string | undefined,
+): Record<string, string | number | boolean> {
   return {
     'quarkus.http.host': host,
     'quarkus.http.port': ports.registry,
@@ -44,14 +47,7 @@ function configOf({ ports, secrets }: PartContext, database: URL): Record<string
     'quarkus.management.host-enabled': false,
     'quarkus.log.level': 'WARN',
     'quarkus.http.access-log.enabled': false,
-    'apicurio.storage.kind': 'sql',
-    'apicurio.storage.sql.kind': 'postgresql',
-    'apicurio.datasource.url': `jdbc:postgresql://${database.host}${database.pathname}`,
-    'apicurio.datasource.username': decodeURIComponent(database.username),
-    'apicurio.datasource.password': decodeURIComponent(database.password),
-    'apicurio.datasource.jdbc.initial-size': 2,
-    'apicurio.datasource.jdbc.min-size': 2,
-    'apicurio.datasource.jdbc.max-size': 10,
+    ...(databaseUrl === undefined ? {} : storageIn(new URL(databaseUrl))),
     'quarkus.http.auth.basic': true,
     'apicurio.auth.role-based-authorization': true,
     'quarkus.security.users.embedded.plain-text': true,
@@ -60,5 +56,18 @@ function configOf({ ports, secrets }: PartContext, database: URL): Record<string
     // What the registry leaves open to everybody (its own pages, the list of its features) is closed too.
     'quarkus.http.auth.permission.all.paths': '/*',
     'quarkus.http.auth.permission.all.policy': 'authenticated',
+  };
+}
+
+function storageIn(database: URL): Record<string, string | number> {
+  return {
+    'apicurio.storage.kind': 'sql',
+    'apicurio.storage.sql.kind': 'postgresql',
+    'apicurio.datasource.url': `jdbc:postgresql://${database.host}${database.pathname}`,
+    'apicurio.datasource.username': decodeURIComponent(database.username),
+    'apicurio.datasource.password': decodeURIComponent(database.password),
+    'apicurio.datasource.jdbc.initial-size': 2,
+    'apicurio.datasource.jdbc.min-size': 2,
+    'apicurio.datasource.jdbc.max-size': 10,
   };
 }

@@ -215,7 +215,7 @@ function addSampleData(
 ): void {
   const users = flow.step([prepared.migrated], () => seedUsers(context));
   const url = urlsOf(context, 'gateway')[0] ?? '';
-  flow.step([users, ...started], () =>
+  void flow.step([users, ...started], () =>
     shown(
       onProgress,
       'preparing',

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { SettingsError } from '@ragline/runtime/settings';
+import { trainLater } from './aot.ts';
 import { startDemoTraffic } from './demo-traffic.ts';
 import { createDisplay, seconds } from './display.mjs';
 import { failureLines, lastLines, StartFailure } from './failure.ts';
@@ -18,7 +19,6 @@ import { type Stack, startStack } from './start-stack.ts';
 import { AlreadyRunning, holderOf } from './state.ts';
 import { summary } from './summary.ts';
 import type { SupervisorEvent } from './supervisor.ts';
-import { trainLater } from './train.ts';
 
 const help = `npm start [-- OPTIONS]    starts RAGline and everything that it needs on this machine
 
@@ -86,7 +86,7 @@ async function ready(running: Stack): Promise<void> {
   display.end();
   const traffic =
     hasSamples && process.env.RAGLINE_DEMO_TRAFFIC !== '0' ? startDemoTraffic(url, password) : undefined;
-  const training = process.env.RAGLINE_AOT === '0' ? undefined : trainLater(running.context, report);
+  const training = process.env.RAGLINE_AOT === '0' ? undefined : trainLater(running.context, tellTraining);
   await ended;
   console.log(options.json ? JSON.stringify({ event: 'stopping' }) : '\n  Stopping …');
   await training?.stop();
@@ -209,6 +209,17 @@ async function reset(): Promise<void> {
     }
   }
   await removeData(dataDir);
+}
+
+function tellTraining(outcome: { trained: string[] } | { failed: string }): void {
+  display.data({ event: 'training', ...outcome });
+  if (display.mode === 'json') return;
+  const names = 'trained' in outcome ? outcome.trained.join(', ') : '';
+  const said =
+    'failed' in outcome
+      ? `! no start-up caches were made: ${outcome.failed}`
+      : `✓ start-up caches made (${names}): the next start is quicker`;
+  console.log(`  ${said}`);
 }
 
 /** What happens to a running stack, in a line each. */
