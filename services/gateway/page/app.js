@@ -187,7 +187,7 @@ by('order-form').addEventListener('submit', async (event) => {
     take(await api.placeOrder(items, orderKey));
     quantities.clear();
     orderKey = crypto.randomUUID();
-    for (const input of by('products').querySelectorAll('input')) input.value = 0;
+    for (const input of by('products').querySelectorAll('input')) input.value = '';
     showOrders();
   } catch (error) {
     shown('order-error')(error);

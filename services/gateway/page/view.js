@@ -54,7 +54,8 @@ export function productItem(product, quantity, onChange) {
     max: 99,
     step: 1,
     inputmode: 'numeric',
-    value: quantity,
+    placeholder: 0,
+    value: quantity > 0 ? quantity : undefined,
     oninput: () => onChange(Math.max(0, Math.min(99, Math.trunc(Number(input.value)) || 0))),
   });
   return element(
