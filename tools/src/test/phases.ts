@@ -32,8 +32,8 @@ export const phases: Record<PhaseName, Phase> = {
   e2e: tests({ kind: 'e2e', needs: 'stack', timeoutMs: 60_000, withinMs: 300_000 }),
   security: tests({ kind: 'security', needs: 'stack', timeoutMs: 60_000, withinMs: 240_000 }),
   browser: tests({ kind: 'browser', needs: 'stack', timeoutMs: 60_000, withinMs: 180_000 }),
-  faults: tests({ kind: 'faults', timeoutMs: 180_000, withinMs: 480_000 }),
-  nightly: tests({ kind: 'nightly', timeoutMs: 1_800_000, withinMs: 14_400_000 }),
+  faults: tests({ kind: 'faults', needs: 'own', timeoutMs: 180_000, withinMs: 600_000 }),
+  nightly: tests({ kind: 'nightly', needs: 'own', timeoutMs: 1_800_000, withinMs: 14_400_000 }),
 };
 
 const passedOnce: MochaOutcome = { passed: 1, skipped: 0, failures: [] };
@@ -52,12 +52,18 @@ function command(name: string, args: readonly string[]): Phase {
   };
 }
 
-type TestsOptions = { kind: FileKind; needs?: StackName; timeoutMs: number; withinMs: number };
+type TestsOptions = {
+  kind: FileKind;
+  /** `own`: the tests start stacks of their own, so the shared one makes room. */
+  needs?: StackName | 'own';
+  timeoutMs: number;
+  withinMs: number;
+};
 
 function tests({ kind, needs, timeoutMs, withinMs }: TestsOptions): Phase {
   return async ({ root, folder, options, files, stacks }) => {
     if (files[kind].length === 0) return { passed: 0, skipped: 0, failures: [] };
-    const started = needs === undefined || options.running ? {} : await (await stacks()).envOf(needs);
+    const started = needs === undefined || options.running ? {} : await settingsFrom(await stacks(), needs);
     return runMocha({
       script: join(root, 'tools', 'src', 'test', 'mocha.ts'),
       root,
@@ -68,4 +74,10 @@ function tests({ kind, needs, timeoutMs, withinMs }: TestsOptions): Phase {
       env: { ...process.env, ...started, RAGLINE_TEST_DIR: folder },
     });
   };
+}
+
+async function settingsFrom(stacks: TestStacks, needs: StackName | 'own'): Promise<Record<string, string>> {
+  if (needs !== 'own') return stacks.envOf(needs);
+  await stacks.stop();
+  return {};
 }
