@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { generatedUrl, generateTypes } from '@ragline/schemas/generate';
 import type { PhaseName, TestArguments } from './arguments.ts';
 import { runCommand, runMocha } from './child.ts';
+import { ownEnvironment } from './environment.ts';
 import type { FileKind } from './files.ts';
 import type { MochaOutcome } from './mocha.ts';
 import type { StackName, TestStacks } from './stack.ts';
@@ -71,7 +72,7 @@ function tests({ kind, needs, timeoutMs, withinMs }: TestsOptions): Phase {
       grep: options.grep,
       timeoutMs,
       withinMs,
-      env: { ...process.env, ...started, RAGLINE_TEST_DIR: folder },
+      env: { ...(options.running ? process.env : ownEnvironment()), ...started, RAGLINE_TEST_DIR: folder },
     });
   };
 }

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeData } from '../../../infra/local/remove-data.ts';
 import { startStack } from '../../../infra/local/start-stack.ts';
+import { ownEnvironment } from './environment.ts';
 import { processesOf } from './leaks.ts';
 
 export type StackName = 'parts' | 'stack';
@@ -15,16 +16,9 @@ export type TestStacks = {
   stop(): Promise<void>;
 };
 
-// These would lead the tests to somebody's own database.
-const foreignNames = ['DATABASE_URL', 'KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'CONNECT_URL', 'REDIS_URL'];
-
 /** @param folder all data of this run goes below it */
 export function createTestStacks(folder: string): TestStacks {
   let current: { name: StackName; started: Promise<RunningStack> } | undefined;
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !foreignNames.includes(name)),
-  );
-
   const stop = async () => {
     const last = current;
     current = undefined;
@@ -49,7 +43,7 @@ export function createTestStacks(folder: string): TestStacks {
           instances: { notifications: 2 },
           demoTraffic: false,
           // Limits would fail tests that are merely quick; the tests of limits set their own.
-          env: { ...env, RAGLINE_RATE_LIMITS: 'off' },
+          env: { ...ownEnvironment(), RAGLINE_RATE_LIMITS: 'off' },
         });
         current = { name, started };
         await started;
