@@ -49,8 +49,14 @@ export function priceBook(pool: Pool) {
       await inTenant(pool, tenantId, async (client) => {
         const found = await findPriced(client, tenantId, productIds);
         const before = pages.products.size + pages.promotions.size;
-        for (const id of productIds) pages.products.delete(id);
-        for (const product of found) pages.products.set(product.id, product);
+        const ids = new Set(found.map(({ id }) => id));
+        for (const id of productIds) if (!ids.has(id)) pages.products.delete(id);
+        for (const product of found) {
+          // Two that read at once may come back in the other order.
+          const known = pages.products.get(product.id);
+          if (known === undefined || known.version <= product.version)
+            pages.products.set(product.id, product);
+        }
         if (promoCode !== null) {
           const promotion = await findPromotion(client, tenantId, promoCode);
           pages.promotions.delete(promoCode);
