@@ -345,7 +345,7 @@ describe('a service on HTTP', () => {
     const limit = body.paths['/v1/list'].get.parameters.find(
       ({ name }: { name: string }) => name === 'limit',
     );
-    assert.partialDeepStrictEqual(limit.schema, { type: 'integer', minimum: 1, maximum: 200 });
+    assert.partialDeepStrictEqual(limit.schema, { type: 'integer', minimum: 1, maximum: 200, default: 50 });
   });
 });
 

@@ -5,7 +5,7 @@ import { problem } from './problems.ts';
 
 /** To be spread into a route's query: `z.object({ ...pageQuery, status: … })`. */
 export const pageQuery = {
-  limit: queryInt(1, 200).default(50).meta({ description: 'How many at most.' }),
+  limit: queryInt(1, 200).default(50).meta({ description: 'How many at most.', default: 50 }),
   cursor: z.string().min(1).max(1_024).optional().meta({ description: '`next_cursor` of the page before.' }),
 };
 
