@@ -16,7 +16,7 @@ import {
 } from './core.model.ts';
 
 // More schedules than the suite has time for: RAGLINE_SCHEDULES=5000.
-const schedules = Number(process.env.RAGLINE_SCHEDULES ?? 60);
+const schedules = Number(process.env.RAGLINE_SCHEDULES ?? 30);
 
 describe('live subscriptions over random schedules', () => {
   it('lose, double, reorder and mix up nothing', async function () {

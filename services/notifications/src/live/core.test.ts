@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { createCursorSealer } from '@ragline/streams/cursor';
+import type { FetchedPartition } from '@ragline/streams/tail-records';
+import { describe, it } from 'mocha';
+import { createLiveCore, type LiveLimits } from './core.ts';
+import type { Outlet } from './subscription.ts';
+
+const sealer = createCursorSealer({ keys: '1:a secret of this test' });
+const everything = [{ topic: 0, channel: 'orders', kind: 'tenant' }] as const;
+
+describe('the core of the live plane', () => {
+  it('writes nothing after a close has begun', async () => {
+    const scene = aScene();
+    const client = scene.client();
+    client.outlet.isOpen = false;
+    await scene.core.ingest([records(0, 2)]);
+    assert.equal(client.types().includes('event'), false);
+  });
+
+  it('does not decode what nobody wants', async () => {
+    const scene = aScene();
+    await scene.core.ingest([records(0, 5)]);
+    assert.equal(scene.decodes(), 0);
+    scene.client();
+    await scene.core.ingest([records(5, 2)]);
+    assert.equal(scene.decodes(), 2);
+  });
+
+  it('keeps within its bounds of number and bytes, and raises the floor', async () => {
+    const few = aScene({ ringEntries: 3 });
+    await few.core.ingest([records(0, 10)]);
+    assert.equal(few.core.ring.stats().entries, 3);
+    assert.deepEqual(few.core.topics[0]?.floor, [7]);
+    const small = aScene({ ringBytes: 2_000 });
+    await small.core.ingest([records(0, 100)]);
+    assert.ok(small.core.ring.stats().bytes <= 2_000);
+  });
+
+  it('counts bytes the same whether records were decoded or not', async () => {
+    const scene = aScene({ ringEntries: 4 });
+    scene.client();
+    await scene.core.ingest([records(0, 50)]);
+    scene.core.ring.drop(() => true);
+    assert.equal(scene.core.ring.stats().bytes, 0);
+  });
+
+  it('tells a gap when the cursor is of another epoch, too old, or beyond the end of Kafka', async () => {
+    const scene = aScene({ ringEntries: 2 });
+    await scene.core.ingest([records(600_000, 10)]);
+    const since = (epoch: number, next: number) => sealer.seal([{ epoch, next: [next] }]);
+    assert.deepEqual(scene.client(since(8, 1)).gaps(), ['epoch_changed']);
+    const old = scene.client(since(7, 1));
+    await scene.settle();
+    assert.deepEqual(old.gaps(), ['too_old']);
+    const beyond = scene.client(since(7, 900_000));
+    await scene.settle();
+    assert.deepEqual(beyond.gaps(), ['truncated']);
+  });
+
+  it('waits for a cursor that is ahead of this instance alone', async () => {
+    const scene = aScene();
+    await scene.core.ingest([records(0, 3)]);
+    const client = scene.client(sealer.seal([{ epoch: 7, next: [5] }]));
+    await scene.settle(10);
+    assert.deepEqual(client.types(), []);
+    await scene.core.ingest([records(3, 4)]);
+    await scene.settle(10);
+    assert.deepEqual(client.types(), ['event', 'event', 'recovered', 'cursor']);
+  });
+
+  it('gives up a replay that Kafka does not answer for long', async () => {
+    const scene = aScene({ ringEntries: 1 });
+    await scene.core.ingest([records(0, 10)]);
+    const client = scene.client(sealer.seal([{ epoch: 7, next: [1] }]));
+    await scene.settle(500);
+    assert.deepEqual(client.gaps(), ['unavailable']);
+  });
+
+  it('forgets everything of a topic that was made anew', async () => {
+    const scene = aScene();
+    const client = scene.client();
+    await scene.core.ingest([records(0, 3)]);
+    scene.core.opened('orders', { epoch: 8, next: [0], isRecreated: true });
+    assert.deepEqual(client.gaps(), ['epoch_changed']);
+    assert.equal(scene.core.ring.stats().entries, 0);
+    await scene.core.ingest([records(0, 1)]);
+    assert.equal(client.types().at(-1), 'event');
+  });
+});
+
+/** One topic of one partition, of which Kafka has 800,000 records and answers no replay. */
+function aScene(limits: Partial<LiveLimits> = {}) {
+  const due: (() => void)[] = [];
+  let now = 0;
+  let decodes = 0;
+  const core = createLiveCore({
+    topics: ['orders'],
+    sealer,
+    decode: (value) => {
+      decodes += 1;
+      return JSON.parse(value.toString());
+    },
+    clock: {
+      now: () => now,
+      soon: (run) => void due.push(run),
+      after: (ms, run) =>
+        void due.push(() => {
+          now += ms;
+          run();
+        }),
+    },
+    read: async () => Promise.reject(new Error('Kafka is away')),
+    endOffsets: async () => [800_000],
+    limits,
+  });
+  core.opened('orders', { epoch: 7, next: [0], isRecreated: false });
+  return {
+    core,
+    decodes: () => decodes,
+    async settle(steps = 1_000) {
+      for (let i = 0; i < steps; i += 1) {
+        due.shift()?.();
+        await Promise.resolve();
+        await Promise.resolve();
+        await Promise.resolve();
+      }
+    },
+    client(since?: string) {
+      const messages: { type: string; reason?: string }[] = [];
+      const outlet: Outlet = {
+        format: 'ws',
+        isOpen: true,
+        draining: new Set(),
+        blockedSince: undefined,
+        socket: {
+          writableLength: 0,
+          write(chunk: Buffer) {
+            for (let at = 0; at < chunk.length; ) {
+              const short = chunk[at + 1] ?? 0;
+              const head = short < 126 ? 2 : 4;
+              const size = head === 2 ? short : chunk.readUInt16BE(at + 2);
+              messages.push(JSON.parse(chunk.toString('utf8', at + head, at + head + size)));
+              at += head + size;
+            }
+            return true;
+          },
+        },
+      };
+      core.subscribe(outlet, 't', everything, { since, onBadCursor: 'refuse' });
+      return {
+        outlet,
+        types: () => messages.map((it) => it.type),
+        gaps: () => messages.filter((it) => it.type === 'gap').map((it) => it.reason),
+      };
+    },
+  };
+}
+
+function records(from: number, count: number): FetchedPartition {
+  const value = { event_id: 'e', event_type: 'happened', occurred_at: 'now', tenant_id: 't', user_id: 'u' };
+  return {
+    topic: 'orders',
+    partition: 0,
+    error: 0,
+    next: from + count,
+    logStart: 0,
+    stableEnd: from + count,
+    records: Array.from({ length: count }, (_, i) => ({
+      offset: from + i,
+      timestamp: 0,
+      key: Buffer.from('k'),
+      value: Buffer.from(JSON.stringify(value)),
+      headers: [[Buffer.from('tenant_id'), Buffer.from('t')]] as const,
+    })),
+  };
+}
