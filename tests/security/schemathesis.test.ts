@@ -1,0 +1,44 @@
+/** schemathesis reads our OpenAPI document and tries what it allows and what it does not: no answer is a 5xx. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, it } from 'mocha';
+import { pythonPackages } from '../support/python.ts';
+import { http, origin, tokenOf } from './scene.ts';
+
+const run = promisify(execFile);
+
+// What would end the very session that the run goes on with, or lock its user out.
+const notTried = ['/v1/auth/logout', '/v1/auth/login', '/v1/auth/refresh'];
+// A few examples for each operation: minutes would find more, and belong to the night.
+const examples = Number(process.env.SCHEMATHESIS_EXAMPLES ?? 8);
+
+describe('schemathesis', function () {
+  this.timeout(600_000);
+
+  for (const user of ['staff@demo', 'customer@acme'] as const) {
+    it(`finds no 5xx as ${user}`, async () => {
+      const packages = await pythonPackages(['schemathesis==4.32.0']);
+      const before = await http('GET', '/openapi.json');
+      assert.ok(Object.keys(before.body.paths).length > 10, 'the document is not complete');
+      const args = [
+        ...['-m', 'schemathesis.cli', 'run', new URL('/openapi.json', origin).href],
+        ...['--url', origin, '--checks', 'not_a_server_error', '--max-examples', String(examples)],
+        ...['--phases', 'examples,fuzzing', '--mode', 'all', '--seed', '1', '--workers', '1'],
+        ...['--header', `Authorization: Bearer ${await tokenOf(user)}`, '--request-timeout', '20'],
+        ...notTried.flatMap((path) => ['--exclude-path', path]),
+        ...['--suppress-health-check', 'all', '--no-color'],
+      ];
+      const env = {
+        ...process.env,
+        PYTHONPATH: packages,
+        HYPOTHESIS_STORAGE_DIRECTORY: `${packages}-examples`,
+      };
+      const outcome = await run('python3', args, { env, maxBuffer: 64 * 1024 * 1024 }).catch(
+        (error) => error,
+      );
+      assert.equal(outcome.code ?? 0, 0, `${outcome.stdout}\n${outcome.stderr}`.slice(-4_000));
+      assert.match(outcome.stdout, /passed|No issues found/i);
+    });
+  }
+});
