@@ -1,8 +1,5 @@
 /** Where the parts are: from the environment, else from the stack that runs out of this checkout. */
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-
-const stateModule = new URL('../../../infra/local/state.ts', import.meta.url);
+import { readRunningEnv } from '../../../infra/local/state.ts';
 
 /** Thrown when a command needs an address that nobody gave. */
 export class MissingSettingError extends Error {
@@ -14,7 +11,7 @@ export type Settings = { get(name: string): string; find(name: string): string |
 
 /** Reads once; a variable that is set wins over the running stack's. */
 export async function readSettings(env: NodeJS.ProcessEnv = process.env): Promise<Settings> {
-  const running = await runningStack();
+  const running = readRunningEnv() ?? {};
   const find = (name: string) => env[name] || running[name];
   return {
     find,
@@ -26,14 +23,4 @@ export async function readSettings(env: NodeJS.ProcessEnv = process.env): Promis
       );
     },
   };
-}
-
-async function runningStack(): Promise<Record<string, string | undefined>> {
-  if (!existsSync(fileURLToPath(stateModule))) return {};
-  const {
-    readRunningEnv,
-  }: { readRunningEnv?: () => Promise<Record<string, string>> | Record<string, string> } = await import(
-    stateModule.href
-  );
-  return (await readRunningEnv?.()) ?? {};
 }
