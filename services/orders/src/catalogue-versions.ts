@@ -24,7 +24,7 @@ export type CatalogueVersions = {
  */
 export type Announcement = { committed(version: number): Promise<void> };
 
-export const leaseMs = 2_000;
+const leaseMs = 2_000;
 /** Longer than any transaction of ours: the mark of a process that died after its commit must outlive the commit. */
 const markMs = 15_000;
 /** A version read longer ago than this is not written down any more: a change may have come and gone since. */

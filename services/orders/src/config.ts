@@ -33,7 +33,7 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
 }
 
 /** A quote is a promise of a price: who could guess the secret could make one. */
-export const secretLengthMin = 32;
+const secretLengthMin = 32;
 
 /** Judges what no single setting shows; the faults, as readSettings words them. */
 export function configFaults(config: Config): string[] {

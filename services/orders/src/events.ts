@@ -5,6 +5,7 @@ import { currentTraceparent } from '@ragline/runtime/tracing';
 import type { Codec } from '@ragline/schemas/codec';
 import { topics } from '@ragline/schemas/topics';
 import type { CatalogEvent, OrderEvent } from '@ragline/schemas/types.generated';
+import { eventTypeOf } from './transitions.ts';
 import type { CatalogueProduct, Order, OrderStatus } from './types.ts';
 
 export type Events = Awaited<ReturnType<typeof createEvents>>;
@@ -22,7 +23,7 @@ export async function createEvents(codec: Codec) {
     },
 
     orderChanged(order: Order, actor: Actor, previous: OrderStatus): OutboxRow {
-      const type = order.status === 'cancelled' ? 'order_cancelled' : 'order_status_changed';
+      const type = eventTypeOf(order.status);
       const event = orderEvent(type, order, actor.user_id, previous);
       return {
         id: event.event_id,

@@ -16,8 +16,8 @@ import { z } from 'zod';
 import { refusalReasons } from './promotion-rules.ts';
 import { orderStatuses } from './transitions.ts';
 
-export const itemsMax = 200;
-export const quantityMax = 1_000;
+const itemsMax = 200;
+const quantityMax = 1_000;
 
 // One spelling: ids are also keys of caches.
 const id = uuid.toLowerCase();
