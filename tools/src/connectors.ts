@@ -20,7 +20,10 @@ export function register(program: Command): void {
     .action(async ({ json }: Options) => {
       const settings = await readSettings();
       const connectUrl = settings.get('CONNECT_URL');
-      print([await applyConnector({ connectUrl, cdcUrl: settings.get('DATABASE_URL_CDC') })], json === true);
+      print(
+        [await applyConnector({ connectUrl, cdcUrl: settings.get('DATABASE_URL_RAGLINE_CDC') })],
+        json === true,
+      );
     });
 
   connectors

@@ -174,7 +174,13 @@ async function openSocket(origin: string, token: string): Promise<{ at: Moments;
   });
   socket.on('close', (code, reason) => tell(`the socket was closed: ${code} ${reason.toString()}`));
   await promise;
-  return { at, close: () => socket.close() };
+  return {
+    at,
+    close() {
+      socket.removeAllListeners('close');
+      socket.close();
+    },
+  };
 }
 
 /** What anybody's consumer would see: plain kafkajs, decoding each record, from the end of the topic on. */
