@@ -50,7 +50,7 @@ export function startTail(options: {
   topics: TailTopic[];
   sink: TailSink;
   log: Logger;
-  /** How many records in all before the ends to begin with (topics `from: 'back'`). */
+  /** How many records of each topic before its end to begin with (topics `from: 'back'`). */
   backRecords?: number;
 }): Tail {
   const { client, topics, sink, log, backRecords = 20_000 } = options;
@@ -83,7 +83,7 @@ export function startTail(options: {
     const plan = await client.plan(name);
     const starts = await client.startOffsets(name);
     const ends = await client.stableEndOffsets(name);
-    const share = Math.ceil(backRecords / topics.length / plan.leaders.length);
+    const share = Math.ceil(backRecords / plan.leaders.length);
     const next = plan.leaders.map((_, partition) => {
       const start = starts[partition] ?? 0;
       return from === 'beginning' ? start : Math.max(start, (ends[partition] ?? 0) - share);

@@ -77,7 +77,8 @@ async function spread<T>(count: number, withinMs: number, run: (i: number) => Pr
     running.push(run(i));
     if (running.length % 50 === 0) await Promise.all(running.slice(-50));
     const due = started + (withinMs * i) / count;
-    if (due > Date.now()) await new Promise((resolve) => setTimeout(resolve, due - Date.now()));
+    const wait = due - Date.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
   }
   return Promise.all(running);
 }

@@ -292,7 +292,7 @@ function hasDescriptors(sockets: number): boolean {
 }
 
 function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 }
 
 function median(values: number[]): number {

@@ -101,8 +101,12 @@ export function createSockets(parts: SocketParts) {
     ws.on('pong', () => {
       connection.unanswered = 0;
     });
-    const receive = createReceiver(parts, connection, token);
-    ws.on('message', (data, isBinary) => receive(isBinary ? undefined : data.toString()));
+    // Made when it says something: most of ten thousand clients only listen.
+    let receive: ReturnType<typeof createReceiver> | undefined;
+    ws.on('message', (data, isBinary) => {
+      receive ??= createReceiver(parts, connection, token);
+      receive(isBinary ? undefined : data.toString());
+    });
     connection.send({
       type: 'welcome',
       connection_id: connection.id,
