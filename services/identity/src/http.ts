@@ -5,6 +5,7 @@ import { type Authentication, bearerFrom } from '@ragline/web/auth';
 import { text } from '@ragline/web/fields';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
+import { networkOf } from './client-network.ts';
 import type { KeyRing } from './key-ring.ts';
 import { tokenPairShape, userShape } from './shapes.ts';
 import type { SignIn } from './sign-in.ts';
@@ -45,7 +46,7 @@ export function addAuthRoutes({
       responses: { 200: tokenPairShape },
       maxBodyBytes: 16_384,
     },
-    async ({ body, req }) => ({ status: 200, body: await signIn.login(body, req.ip ?? 'unknown') }),
+    async ({ body, req }) => ({ status: 200, body: await signIn.login(body, networkOf(req.ip)) }),
   );
 
   api.route(

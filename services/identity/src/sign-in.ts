@@ -57,7 +57,10 @@ export function signIn({ store, tokens, limits, turns, revocations, log, metrics
     const email = normalEmail(credentials.email);
     const who = { tenant, email, address };
     return turns.run(async () => {
-      await limits.check(who);
+      await limits.check(who).catch((error: unknown) => {
+        logins.inc({ outcome: 'limited' });
+        throw error;
+      });
       const login = await store.findLogin(tenant, email);
       const verdict = await verdictOn(password, login);
       if (login === undefined || !verdict.matches) {
