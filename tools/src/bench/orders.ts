@@ -7,6 +7,8 @@
  */
 import { randomUUIDv7 } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { readSlot } from '@ragline/postgres/slot';
 import type { Command } from 'commander';
 import pg from 'pg';
 import { z } from 'zod';
@@ -54,7 +56,14 @@ async function measure(settings: Settings, options: Options): Promise<void> {
       tell(`warming up ${name}`);
       await placeOrders({ ...load, origin: server.origin, seconds: Number(options.warmup) });
     }
-    const figures = await takeTurns(variants, load, Number(options.rounds), Number(options.seconds));
+    const makeRoom = () => drainWhenHalfFull(settings, connectUrl);
+    const figures = await takeTurns(
+      variants,
+      load,
+      Number(options.rounds),
+      Number(options.seconds),
+      makeRoom,
+    );
     report(figures, Number(options.clients));
   } finally {
     await pauseConnector({ connectUrl, paused: false });
@@ -167,9 +176,16 @@ async function prepareLoad(
   };
 }
 
-async function takeTurns(variants: readonly Variant[], load: Load, rounds: number, seconds: number) {
+async function takeTurns(
+  variants: readonly Variant[],
+  load: Load,
+  rounds: number,
+  seconds: number,
+  makeRoom: () => Promise<void>,
+) {
   const figures = new Map<string, Figures[]>(variants.map(({ name }) => [name, []]));
   for (let turn = 1; turn <= rounds; turn += 1) {
+    await makeRoom();
     for (const { name, server } of variants) {
       const cpuBefore = server.cpuMs();
       const {
@@ -194,6 +210,25 @@ async function takeTurns(variants: readonly Variant[], load: Load, rounds: numbe
     }
   }
   return figures;
+}
+
+/** Near the slot's cap the service would refuse orders, as it should: between rounds Connect catches up first. */
+async function drainWhenHalfFull(settings: Settings, connectUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: settings.get('DATABASE_URL') });
+  await client.connect();
+  try {
+    const fill = async () => {
+      const slot = await readSlot(client);
+      return slot?.cap_bytes ? slot.lag_bytes / slot.cap_bytes : 0;
+    };
+    if ((await fill()) < 0.4) return;
+    tell('Connect catches up');
+    await pauseConnector({ connectUrl, paused: false });
+    while ((await fill()) > 0.02) await pause(500);
+    await pauseConnector({ connectUrl, paused: true });
+  } finally {
+    await client.end();
+  }
 }
 
 function report(figures: ReadonlyMap<string, readonly Figures[]>, clients: number): void {
