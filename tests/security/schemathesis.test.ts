@@ -1,6 +1,9 @@
 /** schemathesis reads our OpenAPI document and tries what it allows and what it does not: no answer is a 5xx. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, it } from 'mocha';
 import { pythonPackages } from '../support/python.ts';
@@ -27,16 +30,21 @@ describe('schemathesis', function () {
         ...['--phases', 'examples,fuzzing', '--mode', 'all', '--seed', '1', '--workers', '1'],
         ...['--header', `Authorization: Bearer ${await tokenOf(user)}`, '--request-timeout', '20'],
         ...notTried.flatMap((path) => ['--exclude-path', path]),
-        ...['--suppress-health-check', 'all', '--no-color'],
+        ...[
+          '--suppress-health-check',
+          'all',
+          '--generation-database',
+          'none',
+          '--warnings',
+          'off',
+          '--no-color',
+        ],
       ];
-      const env = {
-        ...process.env,
-        PYTHONPATH: packages,
-        HYPOTHESIS_STORAGE_DIRECTORY: `${packages}-examples`,
-      };
-      const outcome = await run('python3', args, { env, maxBuffer: 64 * 1024 * 1024 }).catch(
-        (error) => error,
-      );
+      // It leaves a folder of its own where it runs.
+      const cwd = await mkdtemp(join(tmpdir(), 'ragline-schemathesis-'));
+      const options = { env: { ...process.env, PYTHONPATH: packages }, cwd, maxBuffer: 64 * 1024 * 1024 };
+      const outcome = await run('python3', args, options).catch((error) => error);
+      await rm(cwd, { recursive: true, force: true });
       assert.equal(outcome.code ?? 0, 0, `${outcome.stdout}\n${outcome.stderr}`.slice(-4_000));
       assert.match(outcome.stdout, /passed|No issues found/i);
     });
