@@ -116,6 +116,8 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
       metrics,
       health,
       concurrency: Math.max(1, Math.floor(config.databasePool / 2)),
+      // Less than half of the time to stop: sockets and requests need theirs after it.
+      stopWithinMs: Math.floor(config.stopWithinMs * 0.4),
       onFinished: recent.add,
     }),
     (it) => it.stop(),

@@ -131,27 +131,29 @@ export function notificationStore(pool: Pool, encoder: () => Promise<Encode>) {
   };
 }
 
-// What a reader may see: his own, and, as staff, what is for staff since his account was made, which his id tells.
-const visible = `(
-  SELECT * FROM notifications.notification
-   WHERE tenant_id = $1 AND audience = 'user' AND user_id = $2
-  UNION ALL
-  SELECT * FROM notifications.notification
-   WHERE tenant_id = $1 AND audience = 'staff' AND $3
-     AND created_at >= coalesce(uuid_extract_timestamp($2), '-infinity')
-)`;
+// What a reader may see: his own, and, as staff, what is for staff since his account was made. Both ids are UUIDv7,
+// which begin with their time, so that comparing them tells, by the index alone.
+const isOwn = `n.tenant_id = $1 AND n.audience = 'user' AND n.user_id = $2`;
+const isForStaff = `n.tenant_id = $1 AND n.audience = 'staff' AND $3
+  AND n.id > CASE uuid_extract_version($2) WHEN 7 THEN $2 ELSE '00000000-0000-0000-0000-000000000000' END`;
+const markOf = (column: string) => `(
+  SELECT ${column} FROM notifications.notification_read r
+   WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.notification_id = n.id)`;
 
-const listSql = `
-  SELECT n.id, n.kind, n.event_id, n.order_id, n.title, r.read_at, n.created_at
-    FROM ${visible} n
-    LEFT JOIN notifications.notification_read r
-      ON r.tenant_id = $1 AND r.user_id = $2 AND r.notification_id = n.id
-   WHERE ($4::uuid IS NULL OR n.id < $4) AND ($5::boolean IS NULL OR (r.read_at IS NULL) = $5)
+// Each side is cut by itself, and marks are looked up row by row: joined first, a page would cost as much as all rows.
+const pageOf = (visible: string) => `(
+  SELECT n.id, n.kind, n.event_id, n.order_id, n.title, ${markOf('r.read_at')} AS read_at, n.created_at
+    FROM notifications.notification n
+   WHERE ${visible}
+     AND ($4::uuid IS NULL OR n.id < $4)
+     AND ($5::boolean IS NULL OR NOT EXISTS ${markOf('')} = $5)
    ORDER BY n.id DESC
-   LIMIT $6`;
+   LIMIT $6)`;
+
+const listSql = `${pageOf(isOwn)} UNION ALL ${pageOf(isForStaff)} ORDER BY id DESC LIMIT $6`;
 
 const markReadSql = `
-  WITH n AS (SELECT * FROM ${visible} v WHERE id = $4),
+  WITH n AS (SELECT * FROM notifications.notification n WHERE id = $4 AND (${isOwn} OR ${isForStaff})),
   marked AS (
     INSERT INTO notifications.notification_read (tenant_id, user_id, notification_id, read_at)
     SELECT $1, $2, id, clock_timestamp() FROM n
@@ -159,17 +161,18 @@ const markReadSql = `
     RETURNING read_at
   )
   SELECT n.id, n.kind, n.event_id, n.order_id, n.title, n.created_at,
-         coalesce(m.read_at, r.read_at, now()) AS read_at, m.read_at IS NOT NULL AS fresh
-    FROM n
-    LEFT JOIN marked m ON true
-    LEFT JOIN notifications.notification_read r
-      ON r.tenant_id = $1 AND r.user_id = $2 AND r.notification_id = n.id`;
+         coalesce(m.read_at, ${markOf('r.read_at')}, now()) AS read_at, m.read_at IS NOT NULL AS fresh
+    FROM n LEFT JOIN marked m ON true`;
 
+const unreadOf = (visible: string) =>
+  `SELECT n.id FROM notifications.notification n WHERE ${visible} AND NOT EXISTS ${markOf('')}`;
+
+// Sorted, so that all are found before the first mark is made: a scan that meets its own marks never comes to an end.
 const markAllReadSql = `
   INSERT INTO notifications.notification_read (tenant_id, user_id, notification_id, read_at)
-  SELECT $1, $2, id, clock_timestamp() FROM ${visible} v
-   WHERE NOT EXISTS (SELECT FROM notifications.notification_read r
-                      WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.notification_id = v.id)
+  SELECT $1, $2, id, clock_timestamp()
+    FROM (${unreadOf(isOwn)} UNION ALL ${unreadOf(isForStaff)}) unread
+   ORDER BY id
   ON CONFLICT DO NOTHING`;
 
 async function keepOfTenant(client: Client, notices: readonly Notice[], encode: Encode): Promise<void> {
