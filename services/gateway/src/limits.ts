@@ -45,6 +45,8 @@ export async function startRateLimits(options: {
     enabled: options.enabled,
     /** Where requests are counted. */
     store,
+    /** Whether they are counted there at the moment, and not in this process instead. */
+    ready: (): boolean => redis === undefined || redis.client.isReady,
 
     /** How many seconds to wait, when there were too many requests; else undefined. Never throws. */
     async excess(address: string, tenantId: string | undefined): Promise<number | undefined> {
