@@ -16,7 +16,10 @@ const run = promisify(execFile);
  */
 export async function pythonPackages(requirements: string[]): Promise<string> {
   const { stdout } = await run('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])']);
-  const name = createHash('sha256').update([stdout.trim(), ...requirements].join('\n')).digest('hex').slice(0, 16);
+  const name = createHash('sha256')
+    .update([stdout.trim(), ...requirements].join('\n'))
+    .digest('hex')
+    .slice(0, 16);
   const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
   const folder = join(cache, 'ragline', 'python', name);
   if (existsSync(folder)) return folder;
