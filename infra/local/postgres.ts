@@ -155,11 +155,12 @@ function commandOf(pid: number): string {
 export async function query(url: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   client.on('error', () => {});
-  await client.connect();
   try {
+    await client.connect();
     const { rows } = await client.query<Record<string, unknown>>(sql);
     return rows;
   } finally {
+    // Also after a refused login, or the server keeps the connection open for a minute.
     await client.end();
   }
 }

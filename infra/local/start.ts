@@ -163,7 +163,9 @@ function asFailure(error: unknown): StartFailure {
   });
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
 
 /** The first signal stops in order; the second kills everything at once. */
 function stopOnSignals(): Promise<void> {

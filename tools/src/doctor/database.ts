@@ -1,16 +1,18 @@
 /** Postgres, its tables and the connector's place in its log. */
 import { listMigrations } from '@ragline/postgres/migrate';
-import { readSlot } from '@ragline/postgres/slot';
+import { readSlot, slotName } from '@ragline/postgres/slot';
 import pg from 'pg';
 import type { Settings } from '../parts/settings.ts';
 import type { Check } from './check.ts';
+import { connectorRole, slotHolderSql } from './fix-slot.ts';
+import { mendOf } from './mend.ts';
 
 const versionMin = 180_000;
 
 export const databaseChecks: Check[] = [
   {
     name: 'postgres',
-    mend: 'npm start    (or: is DATABASE_URL right, and its server up?)',
+    mend: mendOf('postgres', 'npm start    (or: is DATABASE_URL right, and its server up?)'),
     run: (settings) =>
       withClient(settings, async (client) => {
         const { rows } = await client.query<{
@@ -65,12 +67,25 @@ export const databaseChecks: Check[] = [
           return { state: 'broken', detail: 'lost: its log was removed', mend: lost };
         const share = slot.cap_bytes ? slot.lag_bytes / slot.cap_bytes : 0;
         const lag = `${megabytes(slot.lag_bytes)} MB behind${slot.cap_bytes ? ` of ${megabytes(slot.cap_bytes)} MB at most` : ''}`;
+        const stranger = await strangerAt(client);
+        if (stranger !== undefined)
+          return { state: 'broken', detail: `held by ${stranger}, not by the connector, ${lag}` };
         if (!slot.active) return { state: 'broken', detail: `nobody reads it, ${lag}` };
         const state = share > 0.9 ? 'broken' : share > 0.5 ? 'warning' : 'ok';
         return { state, detail: `active, ${lag}`, mend: 'npx ragline connectors status' };
       }),
   },
 ];
+
+/** Who reads the slot, when that is not Debezium. */
+async function strangerAt(client: pg.Client): Promise<string | undefined> {
+  const { rows } = await client.query<{ pid: number; name: string; application: string }>(slotHolderSql, [
+    slotName,
+  ]);
+  const [holder] = rows;
+  if (!holder || holder.name === connectorRole) return undefined;
+  return `${holder.name} (session ${holder.pid}, ${holder.application})`;
+}
 
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
 
@@ -80,8 +95,8 @@ async function withClient<T>(settings: Settings, work: (client: pg.Client) => Pr
     connectionTimeoutMillis: 5_000,
   });
   client.on('error', () => {});
-  await client.connect();
   try {
+    await client.connect();
     return await work(client);
   } finally {
     await client.end();

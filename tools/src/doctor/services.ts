@@ -3,10 +3,11 @@
 import { readRunningEnv } from '../../../infra/local/state.ts';
 import { ping } from '../../../infra/local/valkey.ts';
 import type { Check, Verdict } from './check.ts';
+import { mendOf } from './mend.ts';
 
 export const cacheCheck: Check = {
   name: 'valkey',
-  mend: 'npm start    (or: is REDIS_URL right? Without it caches live in each process)',
+  mend: mendOf('valkey', 'npm start    (or: is REDIS_URL right? Without it caches live in each process)'),
   async run(settings) {
     const url = settings.find('REDIS_URL');
     if (!url) return { detail: 'none: caches live in each process' };
@@ -23,19 +24,24 @@ export function serviceChecks(env = readRunningEnv() ?? {}): Check[] {
   });
   return instances.map(({ name, url }) => ({
     name,
-    mend: `npm start    (what it says: ${env.RAGLINE_LOGS ?? '.ragline/logs'}/${name}.log)`,
-    run: () => readiness(url),
+    mend: mendOf(name, 'npm start'),
+    run: () =>
+      readiness(
+        url,
+        `what it needs is named above; its log: ${env.RAGLINE_LOGS ?? '.ragline/logs'}/${name}.log`,
+      ),
   }));
 }
 
-async function readiness(url: string): Promise<Verdict> {
+async function readiness(url: string, mend: string): Promise<Verdict> {
   const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(10_000) });
   const answer: unknown = await response.json().catch(() => ({}));
   const faults = faultsIn(answer);
-  if (!response.ok) return { state: 'broken', detail: `not ready: ${faults || response.status}` };
+  if (!response.ok) return { state: 'broken', detail: `not ready: ${faults || response.status}`, mend };
   const status =
     typeof answer === 'object' && answer !== null && 'status' in answer ? answer.status : 'ready';
-  if (status !== 'ready') return { state: 'warning', detail: `${status}${faults ? `: ${faults}` : ''}` };
+  if (status !== 'ready')
+    return { state: 'warning', detail: `${status}${faults ? `: ${faults}` : ''}`, mend };
   return { detail: 'ready' };
 }
 

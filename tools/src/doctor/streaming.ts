@@ -7,13 +7,14 @@ import { inspectTopics } from '../parts/apply-topics.ts';
 import { connectClient } from '../parts/connect.ts';
 import type { Settings } from '../parts/settings.ts';
 import type { Check } from './check.ts';
+import { mendOf } from './mend.ts';
 
 type Admin = ReturnType<ReturnType<typeof kafkaClient>['admin']>;
 
 export const streamingChecks: Check[] = [
   {
     name: 'kafka',
-    mend: 'npm start    (or: is KAFKA_BROKERS right, with its user and password?)',
+    mend: mendOf('kafka', 'npm start    (or: is KAFKA_BROKERS right, with its user and password?)'),
     run: (settings) =>
       withAdmin(settings, async (admin) => {
         const { brokers } = await admin.describeCluster();
@@ -36,7 +37,7 @@ export const streamingChecks: Check[] = [
   },
   {
     name: 'registry',
-    mend: 'npm start    (or: is SCHEMA_REGISTRY_URL right, with its user and password?)',
+    mend: mendOf('registry', 'npm start    (or: is SCHEMA_REGISTRY_URL right, with its user and password?)'),
     async run(settings) {
       const url = new URL(settings.get('SCHEMA_REGISTRY_URL'));
       const authorization = `Basic ${Buffer.from(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`).toString('base64')}`;
@@ -62,7 +63,7 @@ export const streamingChecks: Check[] = [
   },
   {
     name: 'connect',
-    mend: 'npm start    (or: is CONNECT_URL right, with its user and password?)',
+    mend: mendOf('connect', 'npm start    (or: is CONNECT_URL right, with its user and password?)'),
     async run(settings) {
       const root = await connectClient(settings.get('CONNECT_URL'))('GET', '/');
       const version =
@@ -73,13 +74,21 @@ export const streamingChecks: Check[] = [
   {
     name: 'connector',
     needs: ['connect'],
-    mend: 'npx ragline connectors restart    (it was never applied: npx ragline connectors apply)',
+    mend: 'npx ragline connectors restart',
     async run(settings) {
       const { name, state, tasks, error } = await connectorStatus({
         connectUrl: settings.get('CONNECT_URL'),
       });
-      if (state !== 'RUNNING')
-        return { state: 'broken', detail: `${name} is ${state}${error ? `: ${error}` : ''}` };
+      if (state !== 'RUNNING') {
+        const why = error ? `: ${error.slice(0, 160)}` : '';
+        const verb =
+          state === 'MISSING' ? 'apply' : state === 'PAUSED' || state === 'STOPPED' ? 'resume' : 'restart';
+        return {
+          state: 'broken',
+          detail: `${name} is ${state}${why}`,
+          mend: `npx ragline connectors ${verb}`,
+        };
+      }
       return { detail: `${name} RUNNING, ${tasks.length} task` };
     },
   },
