@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUIDv7 } from 'node:crypto';
+import { once } from 'node:events';
 import { after, before, describe, it } from 'mocha';
 import pg from 'pg';
 import { stack } from '../../../tests/support/stack.ts';
 import { createIdempotencyStore } from './idempotency.ts';
 import { appendOutbox } from './outbox.ts';
 import { maintainOutbox } from './partitions.ts';
-import { inTenant, type Pool } from './pool.ts';
+import { type Client, inTenant, inTransaction, type Pool } from './pool.ts';
 import { ensureSlot, readSlot } from './slot.ts';
 import { aRow, partitionsOf, poolOf } from './testing.ts';
 
@@ -23,6 +24,34 @@ describe('the database', function () {
   });
   after(async () => {
     for (const pool of [admin, orders, notifications]) await pool?.end();
+  });
+
+  describe('a connection that Postgres ends', () => {
+    const endOf = async (client: Client) => {
+      const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      return () => admin.query('SELECT pg_terminate_backend($1, 5000)', [rows[0]?.pid]);
+    };
+
+    it('between two statements of a transaction fails the transaction, and not the process', async () => {
+      const work = inTransaction(orders, async (client) => {
+        const end = await endOf(client);
+        const heard = once(client, 'error');
+        await end();
+        await heard;
+        await client.query('SELECT 1');
+      });
+      await assert.rejects(work, /connection error/);
+      const { rows } = await orders.query<{ one: number }>('SELECT 1 AS one');
+      assert.deepEqual(rows, [{ one: 1 }]);
+    });
+
+    it('within a statement fails that statement, and not the process', async () => {
+      const work = inTransaction(orders, async (client) => {
+        const end = await endOf(client);
+        await Promise.all([client.query('SELECT pg_sleep(60)'), end()]);
+      });
+      await assert.rejects(work, { code: '57P01' });
+    });
   });
 
   describe('outbox partitions', () => {

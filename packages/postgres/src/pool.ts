@@ -44,6 +44,8 @@ export function createPool(options: PoolOptions): Pool {
   });
   // Without a listener, a connection that Postgres ends while idle would end the process.
   pool.on('error', (error) => log.warn('postgres connection lost', { error }));
+  // The same for one in use, which the pool does not listen to: its statement fails, and that is who hears of it.
+  pool.on('connect', (client) => client.on('error', () => {}));
   measure(pool, applicationName, metrics);
   return pool;
 }

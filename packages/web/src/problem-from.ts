@@ -48,7 +48,7 @@ export function problemFrom(error: unknown): Problem {
   }
 
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (awayCode.test(code) || isPoolTimeout(error)) return problem('unavailable', undefined, { cause: error });
+  if (awayCode.test(code) || isLostConnection(error)) return problem('unavailable', undefined, { cause: error });
   // lock_not_available: somebody else holds the row for longer than a caller should wait.
   if (code === '55P03') return problem('busy', undefined, { cause: error, headers: { 'retry-after': '1' } });
   if (dataCode.test(code))
@@ -62,7 +62,9 @@ export function problemFrom(error: unknown): Problem {
   return problem('internal', undefined, { cause: error });
 }
 
-// pg gives its pool's timeout no code.
-function isPoolTimeout(error: Error): boolean {
-  return /^timeout exceeded when trying to connect|^Connection terminated/.test(error.message);
+// pg gives these no code: no connection to be had, one that broke, and the statement after it broke.
+function isLostConnection(error: Error): boolean {
+  return /^(timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error)/.test(
+    error.message,
+  );
 }
