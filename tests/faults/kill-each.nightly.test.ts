@@ -2,14 +2,11 @@
  * Every process killed or frozen while orders flow. Prints a line of JSON for each fault: what was
  * counted, and how long after the part was ready again (or woken) the next event was delivered.
  */
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, afterEach, before, describe, it } from 'mocha';
-import { removeData } from '../../infra/local/remove-data.ts';
-import { startStack } from '../../infra/local/start-stack.ts';
+import { afterEach, describe, it } from 'mocha';
+import type { Stack } from '../../infra/local/start-stack.ts';
 import { upperBound } from './history.ts';
 import { killAndAwait } from './kill.ts';
+import { ownStack } from './own-stack.ts';
 import { assertKept, openScene, type Scene } from './scene.ts';
 
 const killed = [
@@ -28,37 +25,20 @@ const afterwardsMs = 10_000;
 
 describe('with orders flowing', function () {
   this.timeout(400_000);
-  let stack: RunningStack;
-  let dataDir: string;
+  const stack = ownStack();
   let scene: Scene | undefined;
 
-  before(async () => {
-    dataDir = await mkdtemp(join(process.env.RAGLINE_TEST_DIR ?? tmpdir(), 'faults-'));
-    // The supervisor would end the frozen process after 15 s; here it must wake as it was.
-    stack = await startStack({
-      dataDir,
-      ports: 'free',
-      instances: { notifications: 2 },
-      demoTraffic: false,
-      healthRestart: false,
-      env: { ...process.env, RAGLINE_RATE_LIMITS: 'off' },
-    });
-  });
   afterEach(async () => {
     await scene?.abandon();
     scene = undefined;
   });
-  after(async () => {
-    await stack?.stop();
-    await removeData(dataDir);
-  });
 
   for (const name of killed) {
     it(`loses, doubles and reorders nothing when ${name} is killed`, async () => {
-      scene = await openSceneOf(stack);
+      scene = await openSceneOf(stack());
       await scene.nextDelivery(Date.now(), 30_000);
       const killedAt = Date.now();
-      await killAndAwait(stack.process(name), 120_000);
+      await killAndAwait(stack().process(name), 120_000);
       const readyAt = Date.now();
       const deliveredAt = await scene.nextDelivery(readyAt, 120_000);
       // What goes wrong may show only when the part is used again for a while.
@@ -76,11 +56,11 @@ describe('with orders flowing', function () {
   }
 
   it('loses, doubles and reorders nothing when one notifications instance is frozen for a minute', async () => {
-    scene = await openSceneOf(stack);
+    scene = await openSceneOf(stack());
     await scene.nextDelivery(Date.now(), 30_000);
-    stack.process('notifications-1').kill('SIGSTOP');
+    stack().process('notifications-1').kill('SIGSTOP');
     await new Promise((resolve) => setTimeout(resolve, frozenMs));
-    stack.process('notifications-1').kill('SIGCONT');
+    stack().process('notifications-1').kill('SIGCONT');
     const wokenAt = Date.now();
     const deliveredAt = await scene.nextDelivery(wokenAt, 120_000);
     const report = await scene.finish();
@@ -94,9 +74,6 @@ describe('with orders flowing', function () {
   });
 });
 
-type RunningStack = Awaited<ReturnType<typeof startStack>>;
-
-const openSceneOf = ({ env }: RunningStack) =>
-  openScene(env.RAGLINE_URL ?? '', env.RAGLINE_DEMO_PASSWORD ?? '');
+const openSceneOf = ({ env }: Stack) => openScene(env.RAGLINE_URL ?? '', env.RAGLINE_DEMO_PASSWORD ?? '');
 
 const print = (line: object) => console.log(JSON.stringify(line));
