@@ -75,6 +75,21 @@ describe('who may see what in the database', function () {
     });
   });
 
+  describe('functions', () => {
+    it("are nobody's unless granted, and those with the rights of their owner name where they look", async () => {
+      const { rows } = await admin.query<{ name: string }>(
+        `SELECT p.oid::regprocedure::text AS name FROM pg_proc p
+          WHERE p.pronamespace::regnamespace::text IN ('ops', 'streams', 'identity', 'orders', 'notifications')
+            AND (has_function_privilege('public', p.oid, 'EXECUTE')
+              OR p.prosecdef AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search_path=%'))`,
+      );
+      assert.deepEqual(
+        rows.map(({ name }) => name),
+        [],
+      );
+    });
+  });
+
   describe('row-level security', () => {
     it('is on, forced and has a policy for every table with a tenant_id', async () => {
       const { rows } = await admin.query<{ table: string }>(

@@ -8,10 +8,12 @@ import { createPool, type Pool } from './pool.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
 
-/** A pool as that role's service would have it. */
-export function poolOf(role: string, max = 8): Pool {
+/** A pool as that role's service would have it, to the stack's database when none is named. */
+export function poolOf(role: string, max = 8, database?: string): Pool {
   const metrics = createMetrics({ service: 'test' });
-  return createPool({ url: stack().databaseUrlOf(role), max, applicationName: `test-${role}`, log, metrics });
+  const url = new URL(stack().databaseUrlOf(role));
+  if (database !== undefined) url.pathname = `/${database}`;
+  return createPool({ url: url.href, max, applicationName: `test-${role}`, log, metrics });
 }
 
 /** Partitions of the schema's outbox, by name. */

@@ -48,7 +48,8 @@ export function problemFrom(error: unknown): Problem {
   }
 
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (awayCode.test(code) || isLostConnection(error)) return problem('unavailable', undefined, { cause: error });
+  if (awayCode.test(code) || isLostConnection(error))
+    return problem('unavailable', undefined, { cause: error });
   // lock_not_available: somebody else holds the row for longer than a caller should wait.
   if (code === '55P03') return problem('busy', undefined, { cause: error, headers: { 'retry-after': '1' } });
   if (dataCode.test(code))
