@@ -86,12 +86,23 @@ export function createIdempotencyStore(pool: Pool, schema: OutboxSchema) {
   }
 }
 
-/** Forgets up to 10,000 answers of all tenants that are older than a day; how many. */
-export async function pruneIdempotency(pool: Pool, schema: OutboxSchema): Promise<number> {
-  const { rows } = await pool.query<{ pruned: number }>('SELECT ops.prune_idempotency($1) AS pruned', [
-    schema,
-  ]);
-  return rows[0]?.pruned ?? 0;
+/** What runs a query: a pool, a client. */
+type Queryable = { query<R extends object>(text: string, values: unknown[]): Promise<{ rows: R[] }> };
+
+const prunedAtOnce = 10_000;
+
+/** Forgets the answers of all tenants that are older than a day, in small steps; how many. Safe from several instances. */
+export async function pruneIdempotency(db: Queryable, schema: OutboxSchema): Promise<number> {
+  let pruned = 0;
+  for (;;) {
+    const { rows } = await db.query<{ pruned: number }>('SELECT ops.prune_idempotency($1, $2) AS pruned', [
+      schema,
+      prunedAtOnce,
+    ]);
+    const count = rows[0]?.pruned ?? 0;
+    pruned += count;
+    if (count < prunedAtOnce) return pruned;
+  }
 }
 
 /** A lock and not a row: a twin learns at once that it is one, instead of waiting for the first to end. */

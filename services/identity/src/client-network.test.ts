@@ -20,6 +20,7 @@ describe("a client's network", () => {
     ['x'.repeat(10_000), 'unknown'],
   ];
   for (const [address, expected] of cases) {
-    it(`${JSON.stringify(address)?.slice(0, 30)} is ${expected}`, () => assert.equal(networkOf(address), expected));
+    it(`${JSON.stringify(address)?.slice(0, 30)} is ${expected}`, () =>
+      assert.equal(networkOf(address), expected));
   }
 });

@@ -33,7 +33,7 @@ import { createTurns } from './turns.ts';
 import { users } from './users.ts';
 
 const housekeepingMs = 600_000;
-const sweptRowsMax = 5_000;
+const sweptAtOnce = 5_000;
 // A key stays published until its last token has ended, with a minute for clocks that differ.
 const keyKeptMs = (accessTokenSeconds + 60) * 1000;
 
@@ -113,14 +113,14 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   // Until the schema was looked up once, nothing could be revoked.
   health.check('registry', async () => void (await revoked.lookUp()));
 
-  const { app } = createApp({ service: 'identity', log, metrics, health, api });
-  app.set('trust proxy', config.trustedProxies);
+  const { trustedProxies: trustProxy } = config;
+  const { app } = createApp({ service: 'identity', log, metrics, health, api, trustProxy });
 
   own(
     every(housekeepingMs, async () => {
       await maintainOutbox(pool, 'identity');
       await pruneIdempotency(pool, 'identity');
-      const rows = await sessions.sweep(sweptRowsMax);
+      const rows = await sessions.sweep(sweptAtOnce);
       if (rows > 0) log.info('expired rows removed', { rows });
     }),
     (it) => clearInterval(it),

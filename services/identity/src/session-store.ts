@@ -171,10 +171,18 @@ export function sessionStore(pool: Pool, policy: SessionPolicy) {
       });
     },
 
-    /** Removes what has expired; returns how many rows. */
-    async sweep(rowsMax: number): Promise<number> {
-      const { rows } = await pool.query<{ swept: number }>('SELECT identity.sweep($1) AS swept', [rowsMax]);
-      return rows[0]?.swept ?? 0;
+    /** Removes what has expired, in steps of so many rows of a kind; returns how many rows. */
+    async sweep(rowsAtOnce: number): Promise<number> {
+      let swept = 0;
+      for (;;) {
+        const { rows } = await pool.query<{ swept: number }>('SELECT identity.sweep($1) AS swept', [
+          rowsAtOnce,
+        ]);
+        const count = rows[0]?.swept ?? 0;
+        swept += count;
+        // Fewer of all kinds together than of one alone may go: nothing was left behind.
+        if (count < rowsAtOnce) return swept;
+      }
     },
   };
 }

@@ -378,6 +378,17 @@ describe('users and tenants', function () {
       }
     });
 
+    it('are closed to an operator whose session has come to its end, though the token goes on', async () => {
+      const { olga } = await operators();
+      const token = await tokenOf(olga);
+      assert.equal((await a('GET', '/v1/tenants', { token })).status, 200);
+      await scene.owner.query(
+        "UPDATE identity.session SET expires_at = now() - interval '1 s' WHERE user_id = $1",
+        [olga.id],
+      );
+      assert.equal((await a('GET', '/v1/tenants', { token })).status, 401);
+    });
+
     it('give an operator no view of their users', async () => {
       const { olga } = await operators();
       assert.equal((await a('GET', '/v1/users', { token: await tokenOf(olga) })).status, 403);

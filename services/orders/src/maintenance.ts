@@ -6,13 +6,24 @@ import type { Logger } from '@ragline/runtime/logger';
 
 const everyMs = 600_000;
 
-export async function keepHouse(pool: Pool): Promise<Record<string, unknown>> {
+const prunedAtOnce = 5_000;
+
+/** What was done. Goes on until nothing old is left: an hour of many orders leaves more keys than one batch takes. */
+export async function keepHouse(
+  pool: Parameters<typeof maintainOutbox>[0],
+  isStopped: () => boolean = () => false,
+): Promise<Record<string, unknown>> {
   const partitions = await maintainOutbox(pool, 'orders');
   const idempotency = await pruneIdempotency(pool, 'orders');
-  const { rows } = await pool.query<{ order_keys: number; sentinel_orders: number }>(
-    'SELECT * FROM orders.prune()',
-  );
-  return { ...partitions, idempotency, ...rows[0] };
+  const pruned = { order_keys: 0, sentinel_orders: 0 };
+  for (let isFull = true; isFull && !isStopped(); ) {
+    const { rows } = await pool.query<typeof pruned>('SELECT * FROM orders.prune($1)', [prunedAtOnce]);
+    const { order_keys = 0, sentinel_orders = 0 } = rows[0] ?? {};
+    pruned.order_keys += order_keys;
+    pruned.sentinel_orders += sentinel_orders;
+    isFull = order_keys === prunedAtOnce || sentinel_orders === prunedAtOnce;
+  }
+  return { ...partitions, idempotency, ...pruned };
 }
 
 /** At once, and then every ten minutes, each time a little later or earlier than the other instances. */
@@ -23,7 +34,7 @@ export function startHousekeeping({ pool, log }: { pool: Pool; log: Logger }): {
 
   const run = async () => {
     try {
-      log.debug('housekeeping', await keepHouse(pool));
+      log.debug('housekeeping', await keepHouse(pool, () => isStopped));
     } catch (error) {
       log.warn('housekeeping failed', { error });
     }
