@@ -62,21 +62,29 @@ export async function insertPromotion(
   return rowCount === 1;
 }
 
-/** Writes a locked promotion; false when another one has its new code. `used` is not touched: only orders count it. */
+/**
+ * Writes a locked promotion; false when another one has its new code, after which the transaction can only be rolled
+ * back. `used` is not touched: only orders count it.
+ */
 export async function updatePromotion(
   client: Client,
   tenantId: string,
   promotion: Promotion,
   at: string,
 ): Promise<boolean> {
-  const { rowCount } = await client.query(
-    `UPDATE orders.promotion SET code = $3, kind = $4, value = $5, minimum = $6, starts_at = $7, ends_at = $8,
-       usage_limit = $9, active = $10, updated_at = $11, version = version + 1
-     WHERE tenant_id = $1 AND id = $2
-       AND NOT EXISTS (SELECT FROM orders.promotion other WHERE other.tenant_id = $1 AND other.code = $3 AND other.id <> $2)`,
-    [tenantId, promotion.id, ...changeable(promotion), at],
-  );
-  return rowCount === 1;
+  try {
+    await client.query(
+      `UPDATE orders.promotion SET code = $3, kind = $4, value = $5, minimum = $6, starts_at = $7, ends_at = $8,
+         usage_limit = $9, active = $10, updated_at = $11, version = version + 1
+       WHERE tenant_id = $1 AND id = $2`,
+      [tenantId, promotion.id, ...changeable(promotion), at],
+    );
+    return true;
+  } catch (error) {
+    // unique_violation. Only the index knows of a code that another transaction is about to commit.
+    if (error instanceof Error && 'code' in error && error.code === '23505') return false;
+    throw error;
+  }
 }
 
 /** A cancelled order has not used its promotion. */

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import type { Pool } from '@ragline/postgres/pool';
 import { after, before, describe, it } from 'mocha';
+import { eventually } from '../../../tests/support/eventually.ts';
 import { startTokens } from '../../../tests/support/tokens.ts';
 import {
   type Caller,
   type Instance,
   makeCaller,
   makeProduct,
+  ownerPool,
   startInstance,
   type Tokens,
 } from './orders.support.ts';
@@ -18,9 +21,11 @@ describe('promotions and quotes', () => {
   let staff: Caller;
   let customer: Caller;
   let pizza: { id: string };
+  let owner: Pool;
 
   before(async () => {
     tokens = await startTokens();
+    owner = ownerPool();
     here = await startInstance({ tokens });
     there = await startInstance({ tokens });
     staff = await makeCaller(tokens, here, { roles: ['staff'] });
@@ -31,6 +36,7 @@ describe('promotions and quotes', () => {
     await here?.stop();
     await there?.stop();
     await tokens?.stop();
+    await owner?.end();
   });
 
   const items = (quantity = 1) => [{ product_id: pizza.id, quantity }];
@@ -135,6 +141,33 @@ describe('promotions and quotes', () => {
       [403, await customer.post('/v1/promotions', terms)],
     ];
     for (const [status, answer] of cases) assert.equal(answer.status, status);
+  });
+
+  it('that take the same code at the same moment get it once, and the other hears of the conflict', async () => {
+    const { id } = await aPromotion();
+    const code = `T-${randomUUID()}`.toUpperCase();
+    const first = await owner.connect();
+    try {
+      await first.query('BEGIN');
+      await first.query(
+        `INSERT INTO orders.promotion (tenant_id, id, code, kind, value, created_at, updated_at)
+         VALUES ($1, $2, $3, 'amount', 1, now(), now())`,
+        [staff.tenant_id, randomUUID(), code],
+      );
+      const second = staff.patch(`/v1/promotions/${id}`, { code });
+      await eventually(async () => {
+        const { rowCount } = await owner.query(
+          "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE orders.promotion SET code%'",
+        );
+        return rowCount === 1;
+      });
+      await first.query('COMMIT');
+      const { status, body } = await second;
+      assert.deepEqual([status, body.code], [409, 'conflict']);
+    } finally {
+      await first.query('ROLLBACK');
+      first.release();
+    }
   });
 
   it('are made once per idempotency key', async () => {
