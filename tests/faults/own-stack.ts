@@ -5,8 +5,12 @@ import { after, before } from 'mocha';
 import { removeData } from '../../infra/local/remove-data.ts';
 import { type Stack, startStack } from '../../infra/local/start-stack.ts';
 
-/** Within a `describe`: a whole stack that its tests may hurt; gives it once `before` has run. */
-export function ownStack(): () => Stack {
+/**
+ * Within a `describe`: a whole stack that its tests may hurt; gives it once `before` has run.
+ *
+ * @param settings asked for when the stack starts, and added to the environment's
+ */
+export function ownStack(settings: () => Record<string, string> = () => ({})): () => Stack {
   let dataDir: string;
   let stack: Stack | undefined;
   before(async () => {
@@ -18,7 +22,7 @@ export function ownStack(): () => Stack {
       demoTraffic: false,
       // The supervisor would end a frozen process after 15 s; a test wants to see it wake as it was.
       healthRestart: false,
-      env: { ...process.env, RAGLINE_RATE_LIMITS: 'off' },
+      env: { ...process.env, RAGLINE_RATE_LIMITS: 'off', ...settings() },
     });
   });
   after(async () => {
