@@ -87,8 +87,20 @@ export function createCatchup(parts: {
   function waitForDrain(subscription: Subscription): void {
     const { outlet } = subscription;
     subscription.waits = 'drain';
-    outlet.draining.add(subscription);
     outlet.blockedSince ??= clock.now();
+    if (outlet.draining === undefined) {
+      outlet.draining = new Set();
+      outlet.socket.once('drain', () => drained(outlet));
+    }
+    outlet.draining.add(subscription);
+  }
+
+  /** The socket has taken everything: its subscriptions go on. */
+  function drained(outlet: Outlet): void {
+    const waiting = outlet.draining ?? [];
+    outlet.blockedSince = undefined;
+    outlet.draining = undefined;
+    for (const subscription of waiting) queue(subscription);
   }
 
   function isFull(outlet: Outlet): boolean {
@@ -240,7 +252,7 @@ export function createCatchup(parts: {
     if (subscription.waits === 'closed') return;
     const { outlet } = subscription;
     groups.leave(subscription);
-    outlet.draining.delete(subscription);
+    outlet.draining?.delete(subscription);
     queues.get(subscription.tenant)?.delete(subscription);
     stats.gaps[reason] += 1;
     goLive(subscription);
@@ -258,6 +270,7 @@ export function createCatchup(parts: {
     cursorFrame,
     isFull,
     waitForDrain,
+    drained,
 
     /** LIVE from now on, without a past. */
     begin(subscription: Subscription): void {
@@ -291,17 +304,10 @@ export function createCatchup(parts: {
       // What it skipped under its old rights stays skipped; the list is looked through again from its place.
     },
 
-    /** The socket has taken everything: its subscriptions go on. */
-    drained(outlet: Outlet): void {
-      outlet.blockedSince = undefined;
-      for (const subscription of outlet.draining) queue(subscription);
-      outlet.draining.clear();
-    },
-
     close(subscription: Subscription): void {
       subscription.waits = 'closed';
       groups.leave(subscription);
-      subscription.outlet.draining.delete(subscription);
+      subscription.outlet.draining?.delete(subscription);
       queues.get(subscription.tenant)?.delete(subscription);
     },
   };

@@ -130,7 +130,7 @@ export function createConnections(parts: {
           }
           if (at >= connection.nextBeatAt) beat(connection, at);
           // The event may have come before anybody waited for it.
-          if (outlet.draining.size > 0 && outlet.socket.writableLength === 0) core.drained(outlet);
+          if (outlet.draining !== undefined && outlet.socket.writableLength === 0) core.drained(outlet);
         }
       }
     },

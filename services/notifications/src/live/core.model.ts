@@ -214,9 +214,10 @@ export function createClient(log: Log, rights: Rights, format: Format, name: str
       const outlet: Outlet = {
         format,
         isOpen: true,
-        draining: new Set(),
+        draining: undefined,
         blockedSince: undefined,
         socket: {
+          once() {},
           get writableLength() {
             return sent.reduce((sum, it) => sum + it.length, 0);
           },

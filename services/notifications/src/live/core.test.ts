@@ -130,10 +130,11 @@ function aScene(limits: Partial<LiveLimits> = {}) {
       const outlet: Outlet = {
         format: 'ws',
         isOpen: true,
-        draining: new Set(),
+        draining: undefined,
         blockedSince: undefined,
         socket: {
           writableLength: 0,
+          once() {},
           write(chunk: Buffer) {
             for (let at = 0; at < chunk.length; ) {
               const short = chunk[at + 1] ?? 0;

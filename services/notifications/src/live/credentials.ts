@@ -66,6 +66,8 @@ export function createCredentials(parts: {
 
   return {
     verify,
+    /** Asked again at the moment in which a connection begins: others' answers were waited for since. */
+    isRevoked: revocations.isRevoked,
 
     /** Throws Problem `forbidden` for a page that is not on the list. Programs send no Origin. */
     checkOrigin({ headers: { origin } }: IncomingMessage): void {

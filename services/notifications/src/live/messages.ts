@@ -26,6 +26,8 @@ export type MessageParts = {
 
 type Message<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
 
+/** Messages of one client that wait for those before them: each may ask another service, with its own time to answer. */
+const waitingMax = 1_000;
 const uuidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** False when the cursor is none of ours. A channel that is subscribed to already begins anew. */
@@ -44,14 +46,22 @@ export function subscribe(
   return true;
 }
 
+export type Receiver = {
+  /** Takes one message; undefined stands for one that is no text. */
+  message(text: string | undefined): void;
+  /** Takes one ping frame: answered by now, counted like a message. */
+  ping(): void;
+};
+
 /** What to do with each message of a connection; `token` is the one that it was opened with. */
-export function createReceiver(parts: MessageParts, connection: Connection, token: string) {
+export function createReceiver(parts: MessageParts, connection: Connection, token: string): Receiver {
   const { core, connections, credentials, subscribing, markRead, subscriptionsMax, flood, log, now } = parts;
   const { outlet, subscriptions } = connection;
   let currentToken = token;
   let allowance = flood?.burst ?? 0;
   let lastAt = now();
   let last: Promise<void> | undefined;
+  let waiting = 0;
 
   const ok = (id: MessageId) => connection.send({ type: 'ok', id });
   const error = (id: MessageId, code: ErrorCode) => connection.send({ type: 'error', id, code });
@@ -131,21 +141,30 @@ export function createReceiver(parts: MessageParts, connection: Connection, toke
   /** One at a time: what a client sends in order takes effect in order. */
   function inOrder(message: ClientMessage): void {
     const run = () => (outlet.isOpen ? handle(message) : undefined);
+    waiting += 1;
     const mine = (last === undefined ? Promise.resolve(run()) : last.then(run)).catch((cause: unknown) =>
       log.error('message not handled', { error: cause }),
     );
     last = mine;
     void mine.then(() => {
+      waiting -= 1;
       if (last === mine) last = undefined;
     });
   }
 
-  return (text: string | undefined): void => {
-    if (!outlet.isOpen) return;
-    connection.unanswered = 0;
-    const message = text === undefined ? undefined : clientMessageFrom(text);
-    if (isFlooding()) connections.close(connection, 'tooMany');
-    else if (message === undefined) connections.close(connection, 'malformed');
-    else inOrder(message);
+  return {
+    message(text) {
+      if (!outlet.isOpen) return;
+      connection.unanswered = 0;
+      // Before it is parsed: what is too much costs as little as can be.
+      if (isFlooding() || waiting >= waitingMax) return connections.close(connection, 'tooMany');
+      const message = text === undefined ? undefined : clientMessageFrom(text);
+      if (message === undefined) connections.close(connection, 'malformed');
+      else inOrder(message);
+    },
+    ping() {
+      connection.unanswered = 0;
+      if (isFlooding()) connections.close(connection, 'tooMany');
+    },
   };
 }

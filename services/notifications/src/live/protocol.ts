@@ -51,5 +51,4 @@ export type ErrorCode =
   | 'unauthenticated'
   | 'forbidden'
   | 'too_many'
-  | 'busy'
   | 'unavailable';

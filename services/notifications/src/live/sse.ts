@@ -24,11 +24,14 @@ export type StreamParts = {
   now: () => number;
   /** How long a request waits for this instance to be ready. */
   holdMs?: number;
+  /** How long a client may take to read a stream's end. */
+  endWithinMs?: number;
 };
 
 const paths = new Set(['/v1/events', '/v1/events/orders']);
 const holdMs = 30_000;
 const retryMs = 1_000;
+const endWithinMs = 5_000;
 
 export function createStreams(parts: StreamParts) {
   const { core, connections, credentials, subscribing, isReady, isStopping, log, now } = parts;
@@ -57,6 +60,8 @@ export function createStreams(parts: StreamParts) {
     credentials.checkOrigin(req);
     const caller = await credentials.ofStream(req, url);
     const channels = await channelsOf(url, caller);
+    // Its rights may have ended while its channels were looked for, when nobody could find it to cut it.
+    if (credentials.isRevoked(caller.principal)) throw problem('unauthenticated');
     if (!connections.hasRoom(caller.principal)) throw problem('rate_limited', 'Too many connections.');
     if (req.socket.destroyed) return;
     begin(req, res, url, caller, channels);
@@ -88,7 +93,7 @@ export function createStreams(parts: StreamParts) {
       format: 'sse',
       socket,
       isOpen: true,
-      draining: new Set(),
+      draining: undefined,
       blockedSince: undefined,
     };
     const connection: Connection = {
@@ -101,20 +106,17 @@ export function createStreams(parts: StreamParts) {
       },
       close: (reason) => {
         outlet.isOpen = false;
-        // A slow one would never read the end; the others are told properly.
-        if (reason === 'tooSlow') socket.destroy();
-        else res.end();
+        // A slow one would never read the end; the others are told properly, and get a while to read it.
+        if (reason === 'tooSlow') return void socket.destroy();
+        const timer = setTimeout(() => socket.destroy(), parts.endWithinMs ?? endWithinMs);
+        res.once('close', () => clearTimeout(timer));
+        res.end();
       },
       unanswered: 0,
       nextBeatAt: 0,
       isWarned: false,
     };
-    const onDrain = () => core.drained(outlet);
-    socket.on('drain', onDrain);
-    res.on('close', () => {
-      socket.off('drain', onDrain);
-      connections.remove(connection);
-    });
+    res.on('close', () => connections.remove(connection));
     connections.add(connection);
     const isSecure = req.headers['x-forwarded-proto'] === 'https' || 'encrypted' in socket;
     res.writeHead(200, {

@@ -18,11 +18,15 @@ export type Selector = {
 /** Where frames go. `socket` is the raw one: frames are written by us whole. */
 export type Outlet = {
   readonly format: Format;
-  readonly socket: { write(chunk: Buffer): boolean; readonly writableLength: number };
+  readonly socket: {
+    write(chunk: Buffer): boolean;
+    readonly writableLength: number;
+    once(event: 'drain', run: () => void): unknown;
+  };
   /** False from the moment in which a close is begun: nothing may follow a close frame. */
   isOpen: boolean;
-  /** Subscriptions that wait for the socket to drain, and since when none of it has. */
-  readonly draining: Set<Subscription>;
+  /** Subscriptions that wait for the socket to drain, and since when it has not. Most never do: no empty sets. */
+  draining: Set<Subscription> | undefined;
   blockedSince: number | undefined;
 };
 
@@ -65,7 +69,7 @@ export function newSubscription(
     outlet,
     tenant,
     selectors,
-    topics: [...new Set(selectors.map((it) => it.topic))].sort((a, b) => a - b),
+    topics: topicsOf(selectors),
     behind: null,
     waits: 'nothing',
     list: undefined,
@@ -76,6 +80,17 @@ export function newSubscription(
     isReplayed: false,
     aheadSince: undefined,
   };
+}
+
+const knownTopics = new Map<string, readonly number[]>();
+
+/** The same array for all with the same topics: ten thousand subscriptions differ in little else. */
+function topicsOf(selectors: readonly Selector[]): readonly number[] {
+  const topics = [...new Set(selectors.map((it) => it.topic))].sort((a, b) => a - b);
+  const name = topics.join();
+  const known = knownTopics.get(name) ?? topics;
+  knownTopics.set(name, known);
+  return known;
 }
 
 /**
