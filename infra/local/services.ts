@@ -110,6 +110,14 @@ function originsOf({ instances, env }: ServiceContext): string {
   return [...own, ...more].join(',');
 }
 
+/**
+ * Connections come in storms, and what is thrown away in one makes V8's young generation grow to 128 MiB and stay
+ * there: at 10,000 sockets nearly as much as the sockets themselves.
+ */
+const nodeOptions: Partial<Record<ServiceName, string[]>> = {
+  notifications: ['--max-semi-space-size=16'],
+};
+
 export function service(instance: Instance, context: ServiceContext): ProcessDefinition {
   const origin = `http://${host}:${instance.port}`;
   return {
@@ -117,7 +125,10 @@ export function service(instance: Instance, context: ServiceContext): ProcessDef
     logFile: path.join(context.logsDir, `${instance.name}.log`),
     command: () => ({
       file: process.execPath,
-      args: [path.join(checkoutDir, 'services', instance.service, 'src', 'main.ts')],
+      args: [
+        ...(nodeOptions[instance.service] ?? []),
+        path.join(checkoutDir, 'services', instance.service, 'src', 'main.ts'),
+      ],
       env: settingsOf(instance, context),
       cwd: checkoutDir,
     }),
