@@ -14,10 +14,11 @@ import { consumerMetrics } from './consumer-metrics.ts';
 import { type FetchedBatch, type Member, startMember } from './member.ts';
 import { startGroupOffsets } from './offsets.ts';
 import { createOutcomes, type Finished } from './outcomes.ts';
-import { createPartitionRun, type Work } from './partition.ts';
+import { createPartitionRun } from './partition.ts';
 import type { Producer } from './producer.ts';
 import type { DecodedEvent } from './record.ts';
 import { createSlots } from './slots.ts';
+import type { Work } from './task.ts';
 import { createWatchdog } from './watchdog.ts';
 import { eventWork, type Handling, rawWork } from './work.ts';
 

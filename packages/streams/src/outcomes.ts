@@ -3,9 +3,9 @@ import type { Logger } from '@ragline/runtime/logger';
 import { deadLetterTopicOf } from '@ragline/schemas/topics';
 import type { ConsumerMetrics } from './consumer-metrics.ts';
 import { deadLetterOf } from './dead-letter.ts';
-import type { Task } from './partition.ts';
 import type { Producer } from './producer.ts';
 import type { ConsumedRecord, DecodedEvent } from './record.ts';
+import type { Task } from './task.ts';
 
 /** A record that the group is done with, as the event's trace shows it. */
 export type Finished = {

@@ -10,27 +10,7 @@ import { createLanes } from './lanes.ts';
 import { createLowWater, type LowWater } from './low-water.ts';
 import type { ConsumedRecord } from './record.ts';
 import type { Slots } from './slots.ts';
-
-export type Attempt = { signal: AbortSignal; attempt: number };
-
-/** What is done with records; E is what a record means. All may throw; `many` takes effect as a whole or not at all. */
-export type Work<E> = {
-  admit(record: ConsumedRecord): E | Promise<E>;
-  one(event: E, attempt: Attempt): Promise<string>;
-  many: ((events: readonly E[], attempt: Attempt) => Promise<readonly string[]>) | undefined;
-};
-
-/** A record on its way, as the dead letter and the reports see it. */
-export type Task<E> = {
-  record: ConsumedRecord;
-  event: E | undefined;
-  attempt: number;
-  /** Milliseconds: since when this attempt is due, and when the first one failed. */
-  notBefore: number;
-  firstFailedAt: number | undefined;
-  doom: { errorCode: string; error: unknown; failedAt: number } | undefined;
-  inLane: boolean;
-};
+import { keyOf, newTask, sizeOf, type Task, type Work } from './task.ts';
 
 export type PartitionOptions<E> = {
   topic: string;
@@ -151,38 +131,55 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     if (work.many === undefined) return;
     batchRuns = true;
     const tasks = nextBatch();
-    const good: Task<E>[] = [];
-    const events: E[] = [];
     try {
-      for (const task of tasks) {
-        try {
-          const event = task.event ?? work.admit(task.record);
-          task.event = event instanceof Promise ? await event : event;
-          good.push(task);
-          events.push(task.event);
-        } catch (error) {
-          if (failureOf(error).kind === 'unavailable') throw error;
-          toLane(task);
-        }
+      const { good, events, aside } = await admitted(tasks);
+      if (events.length > 0) {
+        const outcomes = await work.many(events, { signal: aborter.signal, attempt: 1 });
+        good.forEach((task, at) => {
+          finish(task, outcomes[at] ?? 'handled');
+        });
       }
-      if (events.length === 0) return;
-      const outcomes = await work.many(events, { signal: aborter.signal, attempt: 1 });
-      good.forEach((task, at) => {
-        finish(task, outcomes[at] ?? 'handled');
-      });
+      // Only now: in its lane a record could run beside one of its key that is before it, in the batch.
+      for (const task of aside) toLane(task);
     } catch (error) {
       if (aborter.signal.aborted) return;
       const failure = failureOf(error);
       if (failure.kind === 'unavailable') {
-        batchQueue = [...tasks.filter((task) => !task.inLane), ...batchQueue];
+        batchQueue = [...tasks, ...batchQueue];
         pause(pauseMs(failure), error);
         return;
       }
-      log.info('batch is handled one by one', { topic, partition, records: good.length, error });
-      for (const task of good) toLane(task);
+      log.info('batch is handled one by one', { topic, partition, records: tasks.length, error });
+      for (const task of tasks) toLane(task);
     } finally {
       batchRuns = false;
     }
+  }
+
+  /** What a batch's records mean. Aside: those that mean nothing, and what is behind one of them in its key. */
+  async function admitted(tasks: readonly Task<E>[]) {
+    const good: Task<E>[] = [];
+    const events: E[] = [];
+    const aside: Task<E>[] = [];
+    const keysAside = new Set<string>();
+    for (const task of tasks) {
+      const key = order === 'by-key' ? keyOf(task) : null;
+      if (key !== null && keysAside.has(key)) {
+        aside.push(task);
+        continue;
+      }
+      try {
+        const event = task.event ?? work.admit(task.record);
+        task.event = event instanceof Promise ? await event : event;
+        good.push(task);
+        events.push(task.event);
+      } catch (error) {
+        if (failureOf(error).kind === 'unavailable') throw error;
+        aside.push(task);
+        if (key !== null) keysAside.add(key);
+      }
+    }
+    return { good, events, aside };
   }
 
   function nextBatch(): Task<E>[] {
@@ -285,15 +282,7 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
         lowWater.begin(BigInt(record.offset));
         open += 1;
         openBytes += sizeOf(record);
-        const task = {
-          record,
-          event: undefined,
-          attempt: 1,
-          notBefore: now,
-          firstFailedAt: undefined,
-          doom: undefined,
-          inLane: false,
-        };
+        const task = newTask<E>(record, now);
         if (work.many === undefined) toLane(task);
         else batchQueue.push(task);
       }
@@ -318,15 +307,6 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     /** Resolves when nothing runs. */
     settled: (): Promise<void> => (running === 0 ? Promise.resolve() : waitIn(settledWaiters)),
   };
-}
-
-function keyOf<E>({ record }: Task<E>): string | null {
-  // latin1 keeps different bytes different, which UTF-8 would not.
-  return record.key === null ? null : record.key.toString('latin1');
-}
-
-function sizeOf({ key, value }: ConsumedRecord): number {
-  return (key?.length ?? 0) + (value?.length ?? 0);
 }
 
 function waitIn(waiters: Set<() => void>): Promise<void> {

@@ -2,8 +2,8 @@
 import { runWithContext } from '@ragline/runtime/context';
 import { failSpan, openSpan, scopeOf, withSpan } from '@ragline/runtime/tracing';
 import { type Admission, admit, type Decoder } from './admit.ts';
-import type { Attempt, Work } from './partition.ts';
 import { type ConsumedRecord, type DecodedEvent, textHeaders } from './record.ts';
+import type { Attempt, Work } from './task.ts';
 
 /**
  * What a consumer does; the text that a handler resolves with is the outcome's label, of which there are few.

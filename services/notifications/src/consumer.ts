@@ -1,7 +1,7 @@
 /** From the events of orders to notifications: a batch of events in one transaction with its inbox rows. */
 import { currentTraceparent } from '@ragline/runtime/tracing';
-import type { Attempt } from '@ragline/streams/partition';
 import type { DecodedEvent } from '@ragline/streams/record';
+import type { Attempt } from '@ragline/streams/task';
 import { notificationsFor } from './domain.ts';
 import type { Notice, NotificationStore } from './store.ts';
 
