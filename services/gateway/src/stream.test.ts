@@ -93,6 +93,28 @@ describe('server-sent events through the gateway', () => {
     await answer.body?.cancel();
   });
 
+  it('asks the one that is left again, when it failed once while the other is down', async () => {
+    let asked = 0;
+    const service = await startFakeService({
+      onRequest: (_req, res) => {
+        asked += 1;
+        if (asked > 1) res.writeHead(200, { 'content-type': 'text/event-stream' }).write('id: 1\n\n');
+        else res.destroy();
+      },
+    });
+    stops.push(service.stop);
+    const down = await startFakeService({});
+    await down.stop();
+    const gateway = await startTestGateway(
+      { notifications: [down.url, service.url] },
+      { STREAM_HOLD_MS: '5000' },
+    );
+    stops.push(gateway.stop);
+    const answer = await fetch(`${gateway.url}/v1/events`);
+    assert.equal(answer.status, 200);
+    await answer.body?.cancel();
+  });
+
   it('passes a refusal that a client must know, such as 401', async () => {
     const service = await startFakeService({
       onRequest: (_req, res) => res.writeHead(401, { 'content-type': 'application/problem+json' }).end('{}'),

@@ -83,9 +83,9 @@ export function createStreams(options: {
           if (outcome === 'served') return;
           log.warn('stream not taken', { upstream: instance.name, why: describe(outcome) });
           if (isRefused(outcome)) upstreams.refused(instance);
-          // It said that it is ready and then was not: the others first, then whoever changes.
+          // It said that it is ready and then was not: the others that say so first, then all again.
           tried.add(instance);
-          if (upstreams.of(job.service).every((it) => tried.has(it))) {
+          if (upstreams.pickReady(job.service, tried) === undefined) {
             tried.clear();
             await settled(job.res);
           }

@@ -4,10 +4,11 @@
  * All three are the same state. It is fed from the ring, below the floor by the replayer, and ends in the same turn
  * of the event loop in which nothing is left to send: so nothing can come in between.
  */
+import { createCursorFrames } from './cursor-frames.ts';
 import type { Entry, LiveTopic } from './entry.ts';
 import type { Fanout } from './fanout.ts';
 import { topicAt } from './fanout.ts';
-import { eventFrame, messageFrame, sseCursor } from './frames.ts';
+import { eventFrame, messageFrame } from './frames.ts';
 import type { Groups } from './groups.ts';
 import type { GapReason, LiveStats } from './live-stats.ts';
 import type { Ring } from './ring.ts';
@@ -45,6 +46,7 @@ export function createCatchup(parts: {
   // By tenant, taken in turn: a tenant with a thousand resumes does not hold up another's one.
   const queues = new Map<string, Set<Subscription>>();
   let isTurnDue = false;
+  const cursorFrame = createCursorFrames(fanout);
 
   function queue(subscription: Subscription): void {
     if (subscription.waits === 'closed') return;
@@ -223,29 +225,6 @@ export function createCatchup(parts: {
     subscription.list = undefined;
     subscription.aheadSince = undefined;
     fanout.joinGroup(subscription);
-  }
-
-  // Made once for all who are at the same place: heartbeats and storms of resumes ask for it thousands of times.
-  const cursorCache = new Map<string, Buffer>();
-  let cursorVersion = -1;
-
-  /** Where a LIVE subscription is, so that a client which breaks off before the first event can resume too. */
-  function cursorFrame(subscription: Subscription): Buffer {
-    if (cursorVersion !== fanout.version()) cursorCache.clear();
-    cursorVersion = fanout.version();
-    const { outlet, topics: parts } = subscription;
-    const channels = channelsOf(subscription);
-    const name = `${outlet.format} ${parts.join('+')} ${channels.join(' ')}`;
-    const known = cursorCache.get(name);
-    if (known !== undefined) return known;
-    const cursor = fanout.cursor(parts, null);
-    const frames =
-      outlet.format === 'sse'
-        ? [sseCursor(cursor)]
-        : channels.map((channel) => messageFrame('ws', { type: 'cursor', channel, cursor }));
-    const frame = Buffer.concat(frames);
-    cursorCache.set(name, frame);
-    return frame;
   }
 
   function gap(subscription: Subscription, reason: GapReason): void {

@@ -4,16 +4,8 @@
  */
 import { setImmediate as settled } from 'node:timers/promises';
 import { describe, it } from 'mocha';
-import {
-  createClient,
-  createInstance,
-  createLog,
-  notices,
-  orders,
-  type Random,
-  type Rights,
-  randomFrom,
-} from './core.model.ts';
+import { createClient, createInstance, type Rights } from './core.model.ts';
+import { createLog, notices, orders, type Random, randomFrom } from './log.model.ts';
 
 // More schedules than the suite has time for: RAGLINE_SCHEDULES=5000.
 const schedules = Number(process.env.RAGLINE_SCHEDULES ?? 30);
