@@ -6,7 +6,13 @@ import { Consumer } from '@platformatic/kafka';
 import { epochOf } from './epoch.ts';
 import { type FetchedPartition, type FetchResponse, fetchedPartitions } from './tail-records.ts';
 
-export type KafkaAccess = { brokers: string[]; username?: string | undefined; password?: string | undefined };
+export type KafkaAccess = {
+  brokers: string[];
+  username?: string | undefined;
+  password?: string | undefined;
+  /** plain (the default), scram-sha-256 or scram-sha-512. */
+  saslMechanism?: string | undefined;
+};
 
 export type TopicPlan = { topic: string; id: string; epoch: number; leaders: number[] };
 
@@ -27,16 +33,13 @@ const earliest = -2n;
  * one client each. Errors are the library's own; the callers repeat for ever, so it is told not to.
  */
 export function createTailClient({ kafka, clientId }: { kafka: KafkaAccess; clientId: string }) {
-  const { brokers, username, password } = kafka;
   const consumer = new Consumer({
     clientId,
     // Required by the constructor; never joined.
     groupId: `${clientId}-no-group`,
-    bootstrapBrokers: brokers,
+    bootstrapBrokers: kafka.brokers,
     retries: 0,
-    ...(username === undefined || password === undefined
-      ? {}
-      : { sasl: { mechanism: 'PLAIN' as const, username, password } }),
+    ...loginOf(kafka),
   });
 
   const offsets = async (topic: string, timestamp: bigint, isolationLevel: number): Promise<number[]> => {
@@ -90,6 +93,20 @@ export function createTailClient({ kafka, clientId }: { kafka: KafkaAccess; clie
 
     close: (): Promise<void> => consumer.close(true),
   };
+}
+
+const mechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
+
+/** How to log in, as the library wants it told. Throws TypeError for a mechanism that is none of the three. */
+export function loginOf({ username, password, saslMechanism = 'plain' }: Omit<KafkaAccess, 'brokers'>) {
+  if (username === undefined || password === undefined) return {};
+  const mechanism = mechanisms.find((it) => it === saslMechanism.toUpperCase());
+  if (mechanism === undefined) {
+    throw new TypeError(
+      `KAFKA_SASL_MECHANISM is plain, scram-sha-256 or scram-sha-512, not ${saslMechanism}`,
+    );
+  }
+  return { sasl: { mechanism, username, password } };
 }
 
 /** The library throws a whole answer away for one partition's error; the others' records are still in it. */

@@ -19,6 +19,7 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
       brokers: env.list('KAFKA_BROKERS'),
       username: env.optional('KAFKA_USERNAME'),
       password: env.optional('KAFKA_PASSWORD'),
+      saslMechanism: env.string('KAFKA_SASL_MECHANISM', 'plain'),
     },
     // Without it the catalogue is cached in each process alone, and stays as correct.
     redisUrl: env.optional('REDIS_URL'),
