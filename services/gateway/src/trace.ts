@@ -55,16 +55,11 @@ export function compose(
   const origin = found.find(({ instance }) => instance.service === 'orders')?.body ?? null;
   const seen = found.filter(({ instance }) => instance.service === 'notifications').map(({ body }) => body);
   const first = seen.find((it) => it.topic !== undefined && it.topic !== null);
-  const groups = new Map<string, unknown>();
-  for (const it of seen) {
-    // Groups are told from the database by every instance alike: once is enough.
-    for (const group of Array.isArray(it.groups) ? it.groups : []) groups.set(JSON.stringify(group), group);
-  }
   return {
     event_id: eventId,
     origin,
     record: first ? { topic: first.topic, partition: first.partition, offset: first.offset } : null,
-    groups: [...groups.values()],
+    groups: groupsOf(seen),
     instances: seen.map(({ instance, received_at, sockets, sse }) => ({
       instance,
       received_at,
@@ -75,6 +70,25 @@ export function compose(
   };
 }
 
+/**
+ * Each group once. Every instance reads the outcome from the database, but only the one that handled the event
+ * knows after how many attempts.
+ */
+function groupsOf(seen: readonly Json[]): Json[] {
+  const groups = new Map<unknown, Json>();
+  for (const { groups: told } of seen) {
+    for (const group of Array.isArray(told) ? told.filter(isJson) : []) {
+      const known = groups.get(group.group);
+      if (known === undefined || (known.attempts ?? null) === null) groups.set(group.group, group);
+    }
+  }
+  return [...groups.values()];
+}
+
+function isJson(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 async function ask(instance: Instance, eventId: string, headers: Record<string, string>): Promise<Answer> {
   const answer = await instance.pool.request({
     path: `/internal/trace/${eventId}`,
@@ -83,8 +97,7 @@ async function ask(instance: Instance, eventId: string, headers: Record<string, 
     signal: AbortSignal.timeout(withinMs),
   });
   const body: unknown = await answer.body.json().catch(() => ({}));
-  const isObject = typeof body === 'object' && body !== null && !Array.isArray(body);
-  return { instance, status: answer.statusCode, body: isObject ? { ...body } : {} };
+  return { instance, status: answer.statusCode, body: isJson(body) ? body : {} };
 }
 
 function refusalOf(status: number): Problem {
