@@ -44,8 +44,6 @@ export type SupervisedProcess = {
   restarts(): number;
   /** Sends a signal as an outsider would: the supervisor then does what it does after any death. */
   kill(signal: NodeJS.Signals): void;
-  /** Stops the process in its own way and starts it again; returns when it is ready. */
-  restart(): Promise<void>;
   /** Resolves when the process is ready, now or after restarts. */
   untilReady(withinMs: number): Promise<void>;
   stop(): Promise<void>;
@@ -132,7 +130,7 @@ export async function supervise(
       void watchHealth(started, definition.healthy, watch.signal);
     void exit.then(({ code, signal }) => {
       watch.abort();
-      if (stopping || restartsByHand > 0) return;
+      if (stopping) return;
       if (performance.now() - readyAt > steadyAfterMs) inARow = 0;
       onEvent({
         kind: 'died',
@@ -226,8 +224,6 @@ export async function supervise(
     }
   }
 
-  let restartsByHand = 0;
-
   async function end(): Promise<void> {
     const running = child;
     if (!running || running.exitCode !== null || running.signalCode !== null || running.pid === undefined)
@@ -249,16 +245,6 @@ export async function supervise(
     state: () => state,
     restarts: () => restarts,
     kill: (signal) => void child?.kill(signal),
-    async restart() {
-      restartsByHand++;
-      try {
-        await end();
-      } finally {
-        restartsByHand--;
-      }
-      restarts++;
-      await launch();
-    },
     async untilReady(withinMs) {
       const deadline = performance.now() + withinMs;
       for (;;) {

@@ -250,9 +250,11 @@ async function startServerProcess(kind: Kind): Promise<{ child: ChildProcess; po
 }
 
 function start(file: string, argv: string[] = []): ChildProcess {
+  // As the service is started (infra/local/services.ts); the peers get the same, so that their figures compare.
+  const execArgv = ['--expose-gc', '--max-semi-space-size=16'];
   const env = { ...process.env, JWKS_URL: tokens.settings.jwksUrl, BENCH_TOPICS: JSON.stringify(topics) };
   const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = fork(path, argv, { env, execArgv: ['--expose-gc'] });
+  const child = fork(path, argv, { env, execArgv });
   children.add(child);
   child.on('exit', () => children.delete(child));
   return child;

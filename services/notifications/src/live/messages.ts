@@ -26,8 +26,11 @@ export type MessageParts = {
 
 type Message<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
 
-/** Messages of one client that wait for those before them: each may ask another service, with its own time to answer. */
-const waitingMax = 1_000;
+/**
+ * Messages of one client that wait for those before them: each may ask another service, with its own time to answer.
+ * More than one read of a socket can hold, since those are all counted before the first is handled.
+ */
+const waitingMax = 5_000;
 const uuidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** False when the cursor is none of ours. A channel that is subscribed to already begins anew. */
