@@ -274,6 +274,8 @@ export function createCatchup(parts: {
     /** From LIVE to BEHIND between two batches, to come back with other selectors. */
     reselect(subscription: Subscription, selectors: Subscription['selectors']): void {
       if (subscription.waits === 'closed') return;
+      // Most new tokens allow what the old one did.
+      if (JSON.stringify(selectors) === JSON.stringify(subscription.selectors)) return;
       if (subscription.behind === null) {
         groups.leave(subscription);
         setBehind(subscription, vectorOf(subscription));

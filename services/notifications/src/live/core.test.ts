@@ -17,6 +17,18 @@ describe('the core of the live plane', () => {
     assert.equal(client.types().includes('event'), false);
   });
 
+  it('says something of new rights only when they differ from the old ones', async () => {
+    const scene = aScene();
+    const { subscription, types } = scene.client();
+    assert.ok(subscription);
+    scene.core.reselect(subscription, [...everything]);
+    await scene.settle();
+    assert.deepEqual(types(), ['cursor']);
+    scene.core.reselect(subscription, [{ topic: 0, channel: 'orders', kind: 'user', user: 'u' }]);
+    await scene.settle();
+    assert.deepEqual(types(), ['cursor', 'recovered', 'cursor']);
+  });
+
   it('does not decode what nobody wants', async () => {
     const scene = aScene();
     await scene.core.ingest([records(0, 5)]);
@@ -147,9 +159,10 @@ function aScene(limits: Partial<LiveLimits> = {}) {
           },
         },
       };
-      core.subscribe(outlet, 't', everything, { since, onBadCursor: 'refuse' });
+      const subscription = core.subscribe(outlet, 't', everything, { since, onBadCursor: 'refuse' });
       return {
         outlet,
+        subscription,
         types: () => messages.map((it) => it.type),
         gaps: () => messages.filter((it) => it.type === 'gap').map((it) => it.reason),
       };
