@@ -206,10 +206,19 @@ export function createCatchup(parts: {
     });
   }
 
+  // A storm of clients that are ahead asks Kafka once, not once each.
+  const asked = new Map<LiveTopic, Promise<number[]>>();
+
+  function endsOf(topic: LiveTopic): Promise<number[]> {
+    const ends = asked.get(topic) ?? endOffsets(topic).finally(() => asked.delete(topic));
+    asked.set(topic, ends);
+    return ends;
+  }
+
   async function isBeyondKafka(subscription: Subscription): Promise<boolean> {
     try {
       for (const index of subscription.topics) {
-        const ends = await endOffsets(topicAt(topics, index));
+        const ends = await endsOf(topicAt(topics, index));
         const vector = subscription.behind?.[index];
         if (vector?.some((offset, partition) => offset > (ends[partition] ?? 0))) return true;
       }

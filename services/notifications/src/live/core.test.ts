@@ -69,6 +69,15 @@ describe('the core of the live plane', () => {
     assert.deepEqual(beyond.gaps(), ['truncated']);
   });
 
+  it('asks Kafka once for all whose cursors are ahead', async () => {
+    const scene = aScene();
+    const ahead = sealer.seal([{ epoch: 7, next: [900_000] }]);
+    const clients = Array.from({ length: 50 }, () => scene.client(ahead));
+    await scene.settle(100_000);
+    for (const client of clients) assert.deepEqual(client.gaps(), ['truncated']);
+    assert.ok(scene.endsAsked() < 5, `asked ${scene.endsAsked()} times`);
+  });
+
   it('waits for a cursor that is ahead of this instance alone', async () => {
     const scene = aScene();
     await scene.core.ingest([records(0, 3)]);
@@ -105,6 +114,7 @@ function aScene(limits: Partial<LiveLimits> = {}) {
   const due: (() => void)[] = [];
   let now = 0;
   let decodes = 0;
+  let endsAsked = 0;
   const core = createLiveCore({
     topics: ['orders'],
     sealer,
@@ -122,13 +132,17 @@ function aScene(limits: Partial<LiveLimits> = {}) {
         }),
     },
     read: async () => Promise.reject(new Error('Kafka is away')),
-    endOffsets: async () => [800_000],
+    endOffsets: async () => {
+      endsAsked += 1;
+      return [800_000];
+    },
     limits,
   });
   core.opened('orders', { epoch: 7, next: [0], isRecreated: false });
   return {
     core,
     decodes: () => decodes,
+    endsAsked: () => endsAsked,
     async settle(steps = 1_000) {
       for (let i = 0; i < steps; i += 1) {
         due.shift()?.();
