@@ -32,7 +32,7 @@ const end = 'connection: close\r\n\r\n';
 
 /** Sends bytes; returns the statuses that came back, and what reached the service. */
 async function send(bytes: string) {
-  const came = await exchangeBytes(gateway.port, bytes, { withinMs: 1_500 });
+  const came = await exchangeBytes(gateway.port, bytes, { withinMs: 10_000 });
   const statuses = [...came.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
   return { came, statuses, noted: service.noted };
 }
