@@ -46,6 +46,11 @@ describe('connections of hostile or unlucky clients', () => {
     assert.equal(scene.connections.all.size, 0);
   });
 
+  it('are refused with 404 at an address that is none', async () => {
+    const client = await scene.stream({ request: `GET //[ HTTP/1.1\r\nHost: localhost\r\n${handshake}` });
+    await eventually(() => assert.match(client.text(), /^HTTP\/1\.1 404 /));
+  });
+
   it('are cut when they do not read the end of their stream', async () => {
     const client = await scene.stream();
     await eventually(() => assert.match(client.text(), /event: cursor/));
@@ -113,7 +118,7 @@ async function startScene() {
         text += chunk.toString('latin1');
       });
       socket.on('error', () => {});
-      socket.write('GET /v1/events/orders HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      socket.write(options.request ?? 'GET /v1/events/orders HTTP/1.1\r\nHost: localhost\r\n\r\n');
       return { socket, text: () => text };
     },
     async stop(): Promise<void> {
@@ -127,7 +132,13 @@ async function startScene() {
   };
 }
 
-type Options = { isRevoked?: boolean; flood?: { perSecond: number; burst: number } | undefined };
+type Options = {
+  isRevoked?: boolean;
+  flood?: { perSecond: number; burst: number } | undefined;
+  /** Bytes to send instead of a stream's request. */
+  request?: string;
+};
+const handshake = 'Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
 const defaultFlood = { perSecond: 1, burst: 50 };
 
 function aPrincipal(): Principal {

@@ -52,9 +52,9 @@ export function createSockets(parts: SocketParts) {
   });
 
   async function open(req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const url = new URL(req.url ?? '/', 'http://localhost');
-    const isOrders = url.pathname === '/ws/orders';
-    if (!isOrders && url.pathname !== '/ws') throw problem('not_found');
+    const url = URL.parse(req.url ?? '/', 'http://localhost');
+    const isOrders = url?.pathname === '/ws/orders';
+    if (url === null || (!isOrders && url.pathname !== '/ws')) throw problem('not_found');
     if (!isReady()) throw problem('unavailable', 'This instance is not ready; another one may be.');
     credentials.checkOrigin(req);
     const caller = await credentials.ofSocket(req, url);
