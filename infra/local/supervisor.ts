@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StartFailure } from './failure.ts';
+import { lastLines, StartFailure } from './failure.ts';
 import { stackMark } from './processes.ts';
 
 export type Command = {
@@ -151,7 +151,7 @@ export async function supervise(
     });
     const deadline = performance.now() + definition.readyWithinMs;
     for (;;) {
-      if (ended) throw failure(`${name} ended before it was ready (${describeExit(ended)})`, ended.error);
+      if (ended) throw failure(`${name} ended before it was ready (${causeOfEnd(ended)})`, ended.error);
       if (stopping) throw failure(`${name} was stopped before it was ready`);
       let reason: unknown;
       try {
@@ -184,6 +184,12 @@ export async function supervise(
 
   function failure(message: string, cause?: unknown): StartFailure {
     return new StartFailure(name, message, { cause, logFile, mend: definition.mend ?? 'npm start' });
+  }
+
+  /** Two starts at the same moment may choose the same port: the later one is told so, and its next try chooses another. */
+  function causeOfEnd(ended: Exit): string {
+    const isPortTaken = lastLines(logFile, 20).some((line) => portTaken.test(line));
+    return isPortTaken ? 'another program has just taken its port' : describeExit(ended);
   }
 
   async function keepTrying(): Promise<void> {
@@ -282,6 +288,8 @@ export async function supervise(
   }
   return handle;
 }
+
+const portTaken = /address already in use|in use by another process|EADDRINUSE|BindException/i;
 
 type Exit = { code: number | null; signal: string | null; error?: Error };
 
