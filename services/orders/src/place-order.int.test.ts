@@ -4,6 +4,7 @@ import type { Pool } from '@ragline/postgres/pool';
 import { problem } from '@ragline/web/problems';
 import { after, before, describe, it } from 'mocha';
 import { startTokens } from '../../../tests/support/tokens.ts';
+import { placeOrder } from './order-store.ts';
 import {
   type Caller,
   type Instance,
@@ -14,6 +15,7 @@ import {
   startInstance,
   type Tokens,
 } from './orders.support.ts';
+import type { Order } from './types.ts';
 
 describe('placing an order', () => {
   let tokens: Tokens;
@@ -241,18 +243,35 @@ describe('placing an order', () => {
     const owner = ownerPool();
     try {
       const before = await left();
-      const answer = `{"id":"${randomUUID()}","status":"pending","currency":"EUR","subtotal":1,"discount":0,"total":1,"version":1,"created_at":"2026-01-01T00:00:00Z","items":[{"product_id":"${pizza.id}","name":"x","quantity":0,"unit_price":1,"line_total":1}]}`;
-      const values = [customer.tenant_id, customer.user_id, key, Buffer.alloc(1), answer, [], [], null, null];
-      // The quantity breaks a constraint of the items: the last but one insert of the function.
-      await assert.rejects(
-        here.pool.query('SELECT orders.place_order($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)', [
-          ...values,
-          randomUUID(),
-          Buffer.alloc(1),
-          '',
-        ]),
-        { code: '23514' },
-      );
+      const order = {
+        id: randomUUID(),
+        tenant_id: customer.tenant_id,
+        user_id: customer.user_id,
+        status: 'pending',
+        // The quantity breaks a constraint of the items, when key and order are written already.
+        items: [{ product_id: pizza.id, name: 'x', quantity: 0, unit_price: 1, line_total: 0, notes: null }],
+        currency: 'EUR',
+        subtotal: 1,
+        discount: 0,
+        total: 1,
+        promo_code: null,
+        notes: null,
+        version: 1,
+        created_at: '2026-01-01T00:00:00.000Z',
+        updated_at: '2026-01-01T00:00:00.000Z',
+      } satisfies Order;
+      const placement = {
+        key,
+        requestHash: Buffer.alloc(1),
+        order,
+        answer: '{}',
+        productVersions: [1],
+        promotion: undefined,
+        event_id: randomUUID(),
+        payload: Buffer.alloc(1),
+        traceparent: '',
+      };
+      await assert.rejects(placeOrder(here.pool, placement), { code: '23514' });
       assert.deepEqual(await left(), before);
     } finally {
       await owner.end();

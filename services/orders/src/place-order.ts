@@ -55,7 +55,7 @@ export function orderPlacing(parts: {
 
   /** Throws Problem for whatever is not an order: not_available, price_changed, promotion_refused, invalid, … */
   async function place(actor: Actor, key: string, request: OrderRequest): Promise<Placed> {
-    const { tenant_id, user_id } = actor;
+    const { tenant_id } = actor;
     const requestHash = hash('sha256', JSON.stringify(request), 'buffer');
     const code = request.promo_code == null ? null : normalisedCode(request.promo_code);
     const id = randomUUIDv7();
@@ -66,7 +66,7 @@ export function orderPlacing(parts: {
     for (let attempt = 1; attempt <= attemptsMax; attempt++) {
       const decision = decide(actor, id, request, code, pages);
       if (decision.kind === 'ordered') {
-        const it = placementOf(actor, key, requestHash, decision, pages);
+        const it = placementOf(key, requestHash, decision, pages);
         const result = await placeOrder(pool, it).catch(twinProblem);
         if (result.outcome !== 'products_changed' && result.outcome !== 'promotion_changed') {
           return concluded(result, it.answer);
@@ -74,7 +74,7 @@ export function orderPlacing(parts: {
       } else if (isFresh) {
         // The key may have been answered while the catalogue was another: then that answer stands.
         const earlier = await inTenant(pool, tenant_id, (client) =>
-          findAnswer(client, { tenant_id, user_id, key, requestHash }),
+          findAnswer(client, actor, { key, requestHash }),
         );
         if (earlier !== undefined) return concluded(earlier, '');
         outcomes.inc({ outcome: decision.problem.code });
@@ -114,22 +114,14 @@ export function orderPlacing(parts: {
     return { kind: 'ordered', order, promotion: pricing.promotion };
   }
 
-  function placementOf(
-    actor: Actor,
-    key: string,
-    requestHash: Buffer,
-    decision: Ordered,
-    pages: Pages,
-  ): Placement {
+  function placementOf(key: string, requestHash: Buffer, decision: Ordered, pages: Pages): Placement {
     const { order, promotion } = decision;
     const { event_id, payload } = events.orderCreated(order);
     return {
-      tenant_id: actor.tenant_id,
-      user_id: actor.user_id,
       key,
       requestHash,
+      order,
       answer: JSON.stringify(order),
-      productIds: order.items.map((item) => item.product_id),
       // Every product of the order was in the pages a moment ago, in this same turn of the event loop.
       productVersions: order.items.map((item) => pages.products.get(item.product_id)?.version ?? 0),
       promotion,
