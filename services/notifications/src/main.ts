@@ -4,7 +4,6 @@
  *   orders.v1 → group notifications → notification rows → outbox → notifications.v1
  *   orders.v1, notifications.v1 (all partitions, no group) → live plane → WebSocket, SSE
  */
-import { maintainOutbox } from '@ragline/postgres/partitions';
 import { createPool } from '@ragline/postgres/pool';
 import { createHealth } from '@ragline/runtime/health';
 import { createLogger } from '@ragline/runtime/logger';
@@ -14,7 +13,6 @@ import { startTracing } from '@ragline/runtime/tracing';
 import { createCodec } from '@ragline/schemas/codec';
 import { topics } from '@ragline/schemas/topics';
 import { startConsumer } from '@ragline/streams/consumer';
-import { pruneInbox } from '@ragline/streams/inbox';
 import { createKafka } from '@ragline/streams/kafka-client';
 import { startProducer } from '@ragline/streams/producer';
 import { createApi } from '@ragline/web/api';
@@ -25,6 +23,7 @@ import { readConfig } from './config.ts';
 import { groupId, keepNotifications } from './consumer.ts';
 import { addRoutes } from './http.ts';
 import { startLivePlane } from './live/plane.ts';
+import { keepHouse } from './maintenance.ts';
 import { memoized } from './memoized.ts';
 import { readerOf } from './reader.ts';
 import { createRecent } from './recent.ts';
@@ -80,11 +79,10 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   addRoutes({ api, store, traceOf: traceFrom({ instance, live: live.traceOf, recent, store }) });
   const { app } = createApp({ service: 'notifications', log, metrics, health, api });
   health.check('postgres', async () => void (await pool.query('SELECT 1')));
-  const housekeeping = every(housekeepingMs, async () => {
-    await maintainOutbox(pool, 'notifications');
-    await pruneInbox(pool, groupId);
-  });
-  own(housekeeping, (it) => clearInterval(it));
+  own(
+    every(housekeepingMs, () => keepHouse(pool)),
+    (it) => clearInterval(it),
+  );
 
   own(
     await startServer({
