@@ -1,7 +1,8 @@
 /**
  * What a bare service does for an order, without anything that makes ours a product: no row-level security, no
- * validation, no promotions, no problems, no metrics, traces or logs. It verifies the same token and writes the
- * same rows: key, order, items and an event in Avro.
+ * validation, no promotions, no versions of products, no problems, no metrics, traces or logs. It verifies the same
+ * token (each time: the bare servers remember none), and writes the same rows into the same tables: key, order, items
+ * and an event in Avro. A repeated key gets the first answer.
  */
 import { hash, randomUUIDv7 } from 'node:crypto';
 import { createCodec } from '@ragline/schemas/codec';
@@ -47,12 +48,28 @@ export async function placing() {
   const write = setting('STATEMENTS') === 'one' ? inOne(pool) : inFive(pool);
   return async (caller: Caller, key: string, body: PlaceBody): Promise<PlacedOrder> => {
     const ids = body.items.map((item) => item.product_id);
-    return write(caller, key, body, ids, (products) => {
+    const decide: Decide = (products) => {
       const order = priced(caller, body, products);
       const event = eventOf(order);
       return { order, text: JSON.stringify(order), eventId: event.event_id, payload: encode(event) };
-    });
+    };
+    try {
+      return await write(caller, key, body, ids, decide);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError) || error.code !== '23505') throw error;
+      return firstAnswer(pool, caller, key);
+    }
   };
+}
+
+async function firstAnswer(pool: pg.Pool, { tenantId, userId }: Caller, key: string): Promise<PlacedOrder> {
+  const { rows } = await pool.query<{ id: string; text: string }>(
+    `SELECT answer::json ->> 'id' AS id, answer AS text FROM orders.order_key
+     WHERE tenant_id = $1 AND user_id = $2 AND key = $3`,
+    [tenantId, userId, key],
+  );
+  if (!rows[0]) throw new Error('Neither placed nor answered before');
+  return rows[0];
 }
 
 type Decided = { order: OrderEvent['order']; text: string; eventId: string; payload: Buffer };
