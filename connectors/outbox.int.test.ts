@@ -57,7 +57,7 @@ describe('from an outbox to Kafka', function () {
     }
   });
 
-  it('puts exactly the headers of the contract on a record, as plain strings', async () => {
+  it('puts exactly the promised headers on a record, as plain strings', async () => {
     const row = aRow({ user_id: randomUUIDv7() });
     await append('orders', [row]);
     const { headers } = await eventually(() => found(tap, row.id), { withinMs: 30_000 });

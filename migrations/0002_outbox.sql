@@ -1,4 +1,4 @@
--- One outbox per service that publishes: its append-only event log, partitioned by month (design, decision 1).
+-- One outbox per service that publishes: its append-only event log, partitioned by month.
 -- Columns have the names that Debezium's EventRouter expects; aggregatetype is the topic itself.
 
 CREATE FUNCTION ops.create_outbox(p_schema name, p_role name) RETURNS void

@@ -1,4 +1,4 @@
--- Answers kept for 24 hours, so that a repeated POST gets the first one again (contract, Idempotency-Key).
+-- Answers kept for 24 hours, so that a repeated POST gets the first one again.
 -- Orders have a table of their own, written by their one statement.
 
 CREATE FUNCTION ops.create_idempotency(p_schema name, p_role name) RETURNS void

@@ -40,14 +40,23 @@ export async function postgres(context: PartContext): Promise<ProcessDefinition>
       removeStalePid(data);
       return serverCommand(context, data);
     },
-    ready: async () => {
-      await query(ownerUrl(context, 'postgres'), 'select 1');
-    },
+    ready: () => logIn(context, data, logFile),
     readyWithinMs: 60_000,
     // Fast shutdown: open sessions are cut, nothing committed is lost.
     stopSignal: 'SIGINT',
     stopWithinMs: 20_000,
   };
+}
+
+async function logIn(context: PartContext, data: string, logFile: string): Promise<void> {
+  try {
+    await query(ownerUrl(context, 'postgres'), 'select 1');
+  } catch (error) {
+    const refused = error instanceof Error && 'code' in error && error.code === '28P01';
+    if (!refused) throw error;
+    const why = `${data} was made with other passwords than ${context.dataDir}/secrets.json has (was that folder removed by hand?)`;
+    throw new StartFailure('postgres', why, { cause: error, logFile, mend: 'npm start -- --reset' });
+  }
 }
 
 function serverCommand(context: PartContext, data: string): Command {

@@ -27,7 +27,7 @@ const help = `npm start [-- OPTIONS]    starts RAGline and everything that it ne
   --json         prints JSON lines
   --help         this text
 
-Settings: docs/operations/settings.md. More commands: npx ragline --help`;
+Settings: docs/operations/README.md. More commands: npx ragline --help`;
 
 const { values: options } = parseArgs({
   options: {
@@ -153,7 +153,7 @@ function asFailure(error: unknown): StartFailure {
   if (error instanceof StartFailure) return error;
   if (error instanceof SettingsError) {
     return new StartFailure('settings', error.message, {
-      mend: 'set them right and run npm start again (docs/operations/settings.md)',
+      mend: 'set them right and run npm start again (docs/operations/README.md)',
     });
   }
   const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';

@@ -22,7 +22,7 @@ export type ProcessDefinition = {
   name: string;
   /** Asked before each start, so that a restart may use other settings. */
   command: () => Command | Promise<Command>;
-  /** Throws while the process cannot be used yet. */
+  /** Throws while the process cannot be used yet; a StartFailure when waiting will not help. */
   ready: () => Promise<void>;
   readyWithinMs: number;
   /** Throws when a running process must be taken for hung; without it only its death counts. */
@@ -160,6 +160,11 @@ export async function supervise(
         if (!ended) return;
       } catch (error) {
         reason = error;
+      }
+      if (reason instanceof StartFailure) {
+        started.kill('SIGKILL');
+        await exit;
+        throw reason;
       }
       if (performance.now() > deadline) {
         started.kill('SIGKILL');

@@ -10,7 +10,7 @@ import { pythonPackages } from '../support/python.ts';
 const run = promisify(execFile);
 const reader = new URL('./foreign-client/read_order.py', import.meta.url).pathname;
 
-describe('a foreign client that knows only the contract', function () {
+describe('a foreign client that knows only what is published', function () {
   this.timeout(120_000);
   let packages: string;
   before(async () => {

@@ -72,7 +72,7 @@ describe('sessions, on two instances of identity', function () {
       [Buffer.from(token), seconds],
     );
 
-  it('answers a sign-in with tokens as the contract has them', async () => {
+  it('answers a sign-in with tokens and who it is', async () => {
     const body = await login(carla);
     assert.deepEqual(Object.keys(body).sort(), [
       'access_token',

@@ -1,4 +1,4 @@
-"""Reads one order's event from orders.v1, knowing only the contract and what `npx ragline env` prints.
+"""Reads one order's event from orders.v1, knowing only the topic's name and what `npx ragline env` prints.
 
 Waits for the record whose key is ORDER_ID, decodes it with the schema that the registry has under the
 id in the record, and prints {"key", "headers", "value", "schema_subjects"} as one line of JSON.
