@@ -161,7 +161,15 @@ async function downloadWheel(
   work: string,
   options: FetchOptions,
 ): Promise<string> {
-  const args = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check'];
+  const args = [
+    '-m',
+    'pip',
+    'download',
+    '--no-deps',
+    '--only-binary=:all:',
+    '--no-cache-dir',
+    '--disable-pip-version-check',
+  ];
   const python = options.env.RAGLINE_PYTHON ?? 'python3';
   try {
     await runCommand(
