@@ -9,11 +9,13 @@ export async function choosePorts(
   wanted: Partial<Ports> | 'free',
   used: Set<number>,
   onProgress: Progress,
+  /** Ports of parts that are not started are chosen without a word. */
+  isNeeded: (name: PortName) => boolean = () => true,
 ): Promise<Ports> {
   const choose = async (name: PortName): Promise<number> => {
     const usual = wanted === 'free' ? undefined : (wanted[name] ?? usualPorts[name]);
     const { port, taken } = await choosePort(usual, used);
-    if (taken !== undefined) {
+    if (taken !== undefined && isNeeded(name)) {
       const text = `port ${taken} is taken → ${name.replace('_', ' ')} uses ${port}`;
       onProgress({ stage: 'checking', item: `port ${taken}`, state: 'warning', text });
     }

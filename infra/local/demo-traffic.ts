@@ -1,10 +1,13 @@
-/** A trickle of sample orders, so that there is something to watch: one every few seconds, moved on by the staff. */
+/**
+ * A trickle of sample orders, so that there is something to watch: one about every ten seconds, moved on step by step.
+ * All of them are the staff's own, so that the sample customer sees the orders of the person at the keyboard alone.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { customerOf, orderableProducts, placeOrder, type Rest, signIn, staffOf } from './sample-client.ts';
+import { orderableProducts, placeOrder, type Rest, signIn, staffOf } from './sample-client.ts';
 
-const everyMs = 5_000;
+const everyMs = 10_000;
 /** After ten minutes nobody may be watching any more: the trickle thins out instead of filling the disk. */
-const thinAfterOrders = 120;
+const thinAfterOrders = 60;
 const thinEveryMs = 60_000;
 /** Access tokens live for 15 minutes. */
 const signInEveryMs = 10 * 60_000;
@@ -25,15 +28,15 @@ export function startDemoTraffic(url: string, password: string): { stop(): Promi
 
   async function run(): Promise<void> {
     const open: { id: string; next: number }[] = [];
-    let signedIn: { customer: Rest; staff: Rest; products: string[]; until: number } | undefined;
+    let signedIn: { staff: Rest; products: string[]; until: number } | undefined;
     for (let orders = 0; !stopping.signal.aborted; orders++) {
       await sleep(pauseMs(orders), undefined, { signal: stopping.signal }).catch(() => {});
       if (stopping.signal.aborted) return;
       try {
-        if (!signedIn || performance.now() > signedIn.until) signedIn = await signInBoth();
+        if (!signedIn || performance.now() > signedIn.until) signedIn = await signInAgain();
         const product = signedIn.products[orders % signedIn.products.length];
         if (product === undefined) return;
-        open.push({ id: await placeOrder(signedIn.customer, product, 1 + (orders % 3)), next: 0 });
+        open.push({ id: await placeOrder(signedIn.staff, product, 1 + (orders % 3)), next: 0 });
         await moveOn(open, signedIn.staff);
       } catch {
         // Whatever is away comes back, and then the trickle goes on; it proves nothing, so it reports nothing.
@@ -42,13 +45,11 @@ export function startDemoTraffic(url: string, password: string): { stop(): Promi
     }
   }
 
-  async function signInBoth() {
-    const customer = await signIn(url, customerOf('demo', password));
+  async function signInAgain() {
     const staff = await signIn(url, staffOf('demo', password));
     return {
-      customer,
       staff,
-      products: await orderableProducts(customer),
+      products: await orderableProducts(staff),
       until: performance.now() + signInEveryMs,
     };
   }

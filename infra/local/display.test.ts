@@ -58,8 +58,15 @@ describe('what a start shows', () => {
       SCHEMA_REGISTRY_URL: 'http://ragline:hidden@127.0.0.1:8081/apis/ccompat/v7',
       RAGLINE_DEMO_PASSWORD: 'tulip-47-oak',
     };
-    const text = summary({ env, readyMs: 112_000, logs: '.ragline/logs', hasSamples: true });
-    for (const part of ['http://localhost:8080', 'tulip-47-oak', '1 min 52 s'])
+    const text = summary({
+      env,
+      readyMs: 112_000,
+      logs: '.ragline/logs',
+      hasSamples: true,
+      hasTraffic: true,
+      postgresHome: '/var/lib/ragline/1',
+    });
+    for (const part of ['http://localhost:8080', 'tulip-47-oak', '1 min 52 s', '/var/lib/ragline/1'])
       assert.ok(text.includes(part), part);
     assert.ok(!text.includes('hidden'));
     const widths = text

@@ -1,5 +1,5 @@
 /** How the JVMs of the stack are started: small heaps, one collector thread, an AOT cache when one was made. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { need } from './fetch-parts.ts';
 import { cleanEnvironment, type PartContext } from './part.ts';
@@ -50,6 +50,7 @@ export function jvmCommand(context: PartContext, { name, options, main, cwd }: J
       ...(name === 'registry' ? ['-XX:TieredStopAtLevel=1'] : []),
       '-XX:+ExitOnOutOfMemoryError',
       '-XX:-UsePerfData',
+      `-Djava.io.tmpdir=${emptyTemporary(context, name)}`,
       ...aotOptions(context, name),
       ...options,
       ...main,
@@ -57,6 +58,14 @@ export function jvmCommand(context: PartContext, { name, options, main, cwd }: J
     env: cleanEnvironment(context.env),
     cwd,
   };
+}
+
+/** What a JVM unpacks for itself (native libraries) stays with the data, and goes at its next start. */
+function emptyTemporary(context: PartContext, name: JvmName): string {
+  const folder = path.join(context.dataDir, 'tmp', name);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return folder;
 }
 
 /** All jars of a folder as a class path; in a fixed order, on which an AOT cache depends. */

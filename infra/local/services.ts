@@ -88,11 +88,17 @@ function ownSettings(instance: Instance, context: ServiceContext): Record<string
       IDENTITY_URLS: urlsOf(context, 'identity').join(','),
       ORDERS_URLS: urlsOf(context, 'orders').join(','),
       NOTIFICATIONS_URLS: urlsOf(context, 'notifications').join(','),
-      SENTINEL_PASSWORD: secrets.sentinel,
+      ...sentinel(context),
       REDIS_URL: addresses.REDIS_URL,
     }),
   };
   return byService[instance.service]();
+}
+
+/** In production there are no sample users: whoever wants the sentinel makes its users, and sets their password. */
+function sentinel({ env, secrets }: ServiceContext): Record<string, string> {
+  const password = env.RAGLINE_ENV === 'production' ? env.SENTINEL_PASSWORD : secrets.sentinel;
+  return password ? { SENTINEL_PASSWORD: password } : {};
 }
 
 /** The first instance's address. */

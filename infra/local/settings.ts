@@ -1,19 +1,29 @@
 /** Judges the settings of everything that is about to start, before anything connects or is written. */
 import { SettingsError } from '@ragline/runtime/settings';
 import { readConfig as readGatewayConfig } from '../../services/gateway/src/config.ts';
-import { readConfig as readIdentityConfig } from '../../services/identity/src/config.ts';
+import {
+  configFaults as identityFaults,
+  readConfig as readIdentityConfig,
+} from '../../services/identity/src/config.ts';
 import { readConfig as readNotificationsConfig } from '../../services/notifications/src/config.ts';
-import { readConfig as readOrdersConfig } from '../../services/orders/src/config.ts';
+import {
+  configFaults as ordersFaults,
+  readConfig as readOrdersConfig,
+} from '../../services/orders/src/config.ts';
 import { isPart, outside } from './addresses.ts';
 import type { ServiceName } from './instances.ts';
 import { type ServiceContext, settingsOf } from './services.ts';
 
-const readers: Record<ServiceName, (env: NodeJS.ProcessEnv) => unknown> = {
-  gateway: readGatewayConfig,
-  identity: readIdentityConfig,
-  orders: readOrdersConfig,
-  notifications: readNotificationsConfig,
+/** What each service makes of its settings: further faults, or a SettingsError. */
+const judges: Record<ServiceName, (env: NodeJS.ProcessEnv) => string[]> = {
+  gateway: (env) => faultless(readGatewayConfig(env)),
+  identity: (env) => identityFaults(readIdentityConfig(env)),
+  orders: (env) => ordersFaults(readOrdersConfig(env)),
+  notifications: (env) => faultless(readNotificationsConfig(env)),
 };
+
+/** For a service whose settings are well when they can be read. */
+const faultless = (_config: unknown): string[] => [];
 
 const partNames = ['postgres', 'kafka', 'registry', 'connect', 'valkey'].filter(isPart);
 const secretNames = ['KEY_ENCRYPTION_SECRET', 'CURSOR_KEYS', 'QUOTE_SECRET'];
@@ -31,8 +41,7 @@ function faultsOf(service: ServiceName, context: ServiceContext): string[] {
   const instance = context.instances.find((it) => it.service === service);
   if (!instance) return [];
   try {
-    readers[service](settingsOf(instance, context));
-    return [];
+    return judges[service](settingsOf(instance, context)).map((fault) => `${service}: ${fault}`);
   } catch (error) {
     if (error instanceof SettingsError) return error.faults.map((fault) => `${service}: ${fault}`);
     throw error;

@@ -5,7 +5,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { addressesOf, outside } from './addresses.ts';
+import { addressesOf, isPart, outside } from './addresses.ts';
 import { choosePorts } from './choose-ports.ts';
 import { endLeftovers } from './clean-up.ts';
 import { fetchParts, type PartFiles } from './fetch-parts.ts';
@@ -154,7 +154,10 @@ async function makePlan(
   mkdirSync(logsDir, { recursive: true, mode: 0o700 });
   const secrets = readSecrets(dataDir, env.RAGLINE_DEMO_PASSWORD);
   const used = new Set<number>();
-  const ports = await choosePorts(wantedPorts(options, env), used, onProgress);
+  const ports = await choosePorts(wantedPorts(options, env), used, onProgress, (name) => {
+    const part = name.split('_')[0] ?? '';
+    return !isPart(part) || !outside(env, part);
+  });
   const free = options.ports === 'free';
   const instances = options.partsOnly ? [] : await placeInstances(wanted, ports.gateway, used, { free });
   return { plan: { dataDir, logsDir, ports, secrets, env }, instances };

@@ -10,7 +10,7 @@ import { trainLater } from './aot.ts';
 import { startDemoTraffic } from './demo-traffic.ts';
 import { createDisplay, seconds } from './display.mjs';
 import { failureLines, lastLines, StartFailure } from './failure.ts';
-import { dataDirOf } from './layout.mjs';
+import { dataDirOf, isRoot, postgresHomeOf } from './layout.mjs';
 import { isAlive, leftovers, signal } from './processes.ts';
 import { shown } from './progress.ts';
 import { proveRoundTrip } from './proof.ts';
@@ -80,12 +80,19 @@ async function ready(running: Stack): Promise<void> {
     round_trip_ms: roundTripMs,
     logs: running.context.logsDir,
   });
+  const hasTraffic = hasSamples && process.env.RAGLINE_DEMO_TRAFFIC !== '0';
   display.text(
-    summary({ env, readyMs, logs: path.relative(process.cwd(), running.context.logsDir), hasSamples }),
+    summary({
+      env,
+      readyMs,
+      logs: path.relative(process.cwd(), running.context.logsDir),
+      hasSamples,
+      hasTraffic,
+      postgresHome: isRoot && !process.env.DATABASE_URL ? postgresHomeOf(dataDir) : undefined,
+    }),
   );
   display.end();
-  const traffic =
-    hasSamples && process.env.RAGLINE_DEMO_TRAFFIC !== '0' ? startDemoTraffic(url, password) : undefined;
+  const traffic = hasTraffic ? startDemoTraffic(url, password) : undefined;
   const training = process.env.RAGLINE_AOT === '0' ? undefined : trainLater(running.context, tellTraining);
   await ended;
   console.log(options.json ? JSON.stringify({ event: 'stopping' }) : '\n  Stopping …');

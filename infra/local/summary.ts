@@ -6,9 +6,20 @@ export type SummaryOptions = {
   readyMs: number;
   logs: string;
   hasSamples: boolean;
+  /** Sample orders keep coming. */
+  hasTraffic: boolean;
+  /** Where Postgres keeps its data when that is not in the data folder. */
+  postgresHome?: string | undefined;
 };
 
-export function summary({ env, readyMs, logs, hasSamples }: SummaryOptions): string {
+export function summary({
+  env,
+  readyMs,
+  logs,
+  hasSamples,
+  hasTraffic,
+  postgresHome,
+}: SummaryOptions): string {
   const url = env.RAGLINE_URL ?? '';
   const open = [
     `Page        ${url}            Docs  ${url}/docs`,
@@ -30,6 +41,14 @@ export function summary({ env, readyMs, logs, hasSamples }: SummaryOptions): str
     ...box(sections),
     '  Next  npx ragline env                       every address and login',
     '        npx ragline doctor                    checks everything again',
+    ...(hasTraffic
+      ? ['  Staff see a sample order every 10 s; without: RAGLINE_DEMO_TRAFFIC=0 npm start']
+      : []),
+    ...(postgresHome === undefined
+      ? []
+      : [
+          `  Started as root, so Postgres keeps its data in ${postgresHome}/ (npm start -- --reset removes it)`,
+        ]),
     `  Ready in ${longTime(readyMs)}. Ctrl-C stops all and keeps the data. Logs: ${logs}/`,
     '',
   ].join('\n');
