@@ -4,7 +4,8 @@ import path from 'node:path';
 import { describe, it } from 'mocha';
 import { checkoutDir } from './layout.mjs';
 
-const table = readFileSync(path.join(checkoutDir, 'docs/operations/settings.md'), 'utf8');
+const pages = ['README.md', 'local.md'].map((name) => path.join(checkoutDir, 'docs/operations', name));
+const table = pages.map((page) => readFileSync(page, 'utf8')).join('\n');
 const named = (text: string, pattern: RegExp) =>
   [...text.matchAll(pattern)].flatMap((match) => match[1] ?? []);
 
