@@ -1,10 +1,10 @@
 /** ragline connectors: the reader of the outboxes. */
-import { readSlot } from '@ragline/postgres/slot';
+import { readSlot, type SlotState } from '@ragline/postgres/slot';
 import type { Command } from 'commander';
 import pg from 'pg';
 import { applyConnector, connectorName, connectorStatus, restartConnector } from './parts/apply-connector.ts';
-import { print } from './parts/output.ts';
-import { readSettings } from './parts/settings.ts';
+import { duration, print, size } from './parts/output.ts';
+import { readSettings, type Settings } from './parts/settings.ts';
 
 type Options = { json?: boolean; onlyFailed?: boolean };
 
@@ -28,11 +28,21 @@ export function register(program: Command): void {
 
   connectors
     .command('status')
-    .description('Shows whether the connector runs; exit code 1 when it does not.')
+    .description(
+      'Shows whether the connector runs, and how far it is behind; exit code 1 when it does not run.',
+    )
     .option('--json', 'print JSON')
     .action(async ({ json }: Options) => {
-      const { trace, ...status } = await connectorStatus({ connectUrl: await connectUrlSet() });
-      print([json ? { ...status, trace } : status], json === true);
+      const settings = await readSettings();
+      const status = await connectorStatus({ connectUrl: settings.get('CONNECT_URL') });
+      const slot = await slotIfKnown(settings);
+      print([{ ...status, slot }], json === true, ({ name, state, tasks, error }) => ({
+        name,
+        state,
+        tasks: tasks.map((task) => task.state),
+        ...(slot ? lagOf(slot) : { lag: null }),
+        error,
+      }));
       if (status.state !== 'RUNNING') throw new Error(`${connectorName} is ${status.state}`);
     });
 
@@ -42,18 +52,18 @@ export function register(program: Command): void {
     .option('--json', 'print JSON')
     .action(async ({ json }: Options) => {
       const settings = await readSettings();
-      const client = new pg.Client({ connectionString: settings.get('DATABASE_URL') });
-      await client.connect();
-      try {
-        const slot = await readSlot(client);
-        if (!slot)
-          throw new Error(
-            'There is no replication slot: run "ragline migrate", see docs/operations/connector.md',
-          );
-        print([slot], json === true);
-      } finally {
-        await client.end();
+      const slot = await slotAt(settings.get('DATABASE_URL'));
+      if (!slot) {
+        throw new Error(
+          'There is no replication slot: run "ragline migrate", see docs/operations/connector.md',
+        );
       }
+      print([slot], json === true, ({ slot_name, active, wal_status }) => ({
+        slot: slot_name,
+        'is read': active ? 'yes' : 'no',
+        ...lagOf(slot),
+        'write-ahead log': wal_status,
+      }));
     });
 
   connectors
@@ -64,6 +74,29 @@ export function register(program: Command): void {
       await restartConnector({ connectUrl: await connectUrlSet(), onlyFailed: onlyFailed === true });
     });
 }
+
+async function slotAt(databaseUrl: string): Promise<SlotState | undefined> {
+  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 });
+  await client.connect();
+  try {
+    return await readSlot(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Null where Postgres is not known, or away: whether the connector runs can be told without it. */
+async function slotIfKnown(settings: Settings): Promise<SlotState | null> {
+  const databaseUrl = settings.find('DATABASE_URL');
+  if (!databaseUrl) return null;
+  return (await slotAt(databaseUrl).catch(() => undefined)) ?? null;
+}
+
+const lagOf = ({ lag_bytes, lag_ms, cap_bytes }: SlotState) => ({
+  lag: size(lag_bytes),
+  'of at most': cap_bytes === null ? 'no limit' : size(cap_bytes),
+  'behind by': lag_ms === null ? null : duration(Math.round(lag_ms)),
+});
 
 async function connectUrlSet(): Promise<string> {
   return (await readSettings()).get('CONNECT_URL');

@@ -3,7 +3,7 @@ import { allTopics } from '@ragline/schemas/topics';
 import type { Command } from 'commander';
 import { applyTopics, inspectTopics } from './parts/apply-topics.ts';
 import { kafkaFrom, withAdmin } from './parts/kafka.ts';
-import { print } from './parts/output.ts';
+import { duration, print } from './parts/output.ts';
 import { readSettings } from './parts/settings.ts';
 
 type Options = { json?: boolean };
@@ -17,7 +17,15 @@ export function register(program: Command): void {
     .option('--json', 'print JSON')
     .action(async ({ json }: Options) => {
       const kafka = kafkaFrom(await readSettings(), 'ragline-topics');
-      print(await withAdmin(kafka, (admin) => inspectTopics(admin, allTopics)), json === true);
+      const states = await withAdmin(kafka, (admin) => inspectTopics(admin, allTopics));
+      print(states, json === true, ({ topic, partitions, key, owner, retention_ms, drift }) => ({
+        topic,
+        partitions,
+        key,
+        owner,
+        retention: duration(retention_ms),
+        'differs in': drift,
+      }));
     });
 
   topics
