@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createDocument } from '@ragline/web/openapi';
 import { describe, it } from 'mocha';
 import { readAsyncApi } from './asyncapi.ts';
 import { jsonSchemaOf } from './avro-json-schema.ts';
@@ -37,6 +38,30 @@ describe('the one OpenAPI document', () => {
     const alike = { paths: {}, components: { schemas: { Problem: { type: 'object' } } } };
     const document = merged({ identity: alike, orders: structuredClone(alike) });
     assert.ok(!('orders_Problem' in document.components.schemas));
+  });
+});
+
+describe('what a reader of the OpenAPI document chooses from', () => {
+  const service = (path: string, scheme: Json, tag: string) => ({
+    paths: { [path]: { get: { security: [{ bearer: [] }], tags: [tag] } } },
+    components: { securitySchemes: { bearer: scheme } },
+  });
+
+  it('is one way to sign in where the services have the same', () => {
+    const { components }: Json = JSON.parse(JSON.stringify(createDocument({ title: 'A service' }, [])));
+    const document = merged({ identity: { paths: {}, components }, orders: { paths: {}, components } });
+    assert.deepEqual(Object.keys(document.components.securitySchemes), ['bearer']);
+  });
+
+  it('is a way of its own for operations that have one', () => {
+    const document = merged({ orders: service('/v1/orders', { type: 'mutualTLS' }, 'orders') });
+    assert.equal(document.components.securitySchemes.orders_bearer.type, 'mutualTLS');
+    assert.deepEqual(document.paths['/v1/orders'].get.security, [{ orders_bearer: [] }]);
+  });
+
+  it('is a list of tags in lower case', () => {
+    const document = merged({ identity: service('/v1/users', { type: 'http' }, 'Users') });
+    assert.deepEqual(document.paths['/v1/users'].get.tags, ['users']);
   });
 });
 

@@ -53,7 +53,15 @@ export const gatewayPaths: { paths: Json; components: { [kind: string]: Json } }
     },
   },
   components: {
-    securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+    // As the services have it: schemes that are alike become one.
+    securitySchemes: {
+      bearer: {
+        type: 'http',
+        scheme: 'bearer',
+        bearerFormat: 'JWT',
+        description: 'An access token from `POST /v1/auth/login`.',
+      },
+    },
     schemas: {
       GatewayProblem: {
         type: 'object',

@@ -1,4 +1,5 @@
 /** One OpenAPI document from those of the services: kept current, the last good one of each kept. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '@ragline/runtime/logger';
 import { gatewayPaths } from './openapi-own.ts';
 import { isPublic, type ServiceName, serviceNames } from './routes.ts';
@@ -63,8 +64,8 @@ export function startOpenApi(options: {
 }
 
 /**
- * Joins documents: of each service the paths that can be reached from outside. A component that two services
- * define differently gets the service's name in front, and so do its references.
+ * Joins documents: of each service the paths that can be reached from outside, their tags in lower case. A
+ * component that two services define differently gets the service's name in front, and so do its references.
  */
 export function mergeDocuments(documents: ReadonlyMap<ServiceName, Json>): Json {
   const paths: Json = { ...gatewayPaths.paths };
@@ -83,10 +84,12 @@ export function mergeDocuments(documents: ReadonlyMap<ServiceName, Json>): Json 
       }
     }
     for (const [path, item] of Object.entries(objectAt(own, 'paths'))) {
-      if (isPublic(service, path)) paths[path] = item;
+      if (isPublic(service, path)) paths[path] = withPlainTags(item);
     }
     for (const tag of Array.isArray(own.tags) ? own.tags : []) {
-      if (isObject(tag) && typeof tag.name === 'string') tags.set(tag.name, tag);
+      if (!isObject(tag) || typeof tag.name !== 'string') continue;
+      const name = tag.name.toLowerCase();
+      tags.set(name, { ...tag, name });
     }
   }
   return {
@@ -109,7 +112,7 @@ function renamedComponents(service: ServiceName, document: Json, taken: { [kind:
     if (!isObject(entries)) continue;
     for (const [name, value] of Object.entries(entries)) {
       const present = taken[kind]?.[name];
-      if (present === undefined || JSON.stringify(present) === JSON.stringify(value)) continue;
+      if (present === undefined || isDeepStrictEqual(present, value)) continue;
       renamed.set(`#/components/${kind}/${name}`, `#/components/${kind}/${service}_${name}`);
     }
   }
@@ -122,9 +125,29 @@ function rewriteReferences(value: unknown, renamed: ReadonlyMap<string, string>)
   if (!isObject(value)) return value;
   const entries = Object.entries(value).map(([name, each]) => {
     if (name === '$ref' && typeof each === 'string') return [name, renamed.get(each) ?? each];
+    if (name === 'security' && Array.isArray(each)) return [name, each.map((it) => withSchemes(it, renamed))];
     return [name, rewriteReferences(each, renamed)];
   });
   return Object.fromEntries(entries);
+}
+
+/** A requirement names its schemes without a reference. */
+function withSchemes(requirement: unknown, renamed: ReadonlyMap<string, string>): unknown {
+  if (!isObject(requirement)) return requirement;
+  const nameOf = (name: string) =>
+    renamed.get(`#/components/securitySchemes/${name}`)?.split('/').at(-1) ?? name;
+  return Object.fromEntries(Object.entries(requirement).map(([name, scopes]) => [nameOf(name), scopes]));
+}
+
+/** Each service writes its tags in its own way; the reader gets one list. */
+function withPlainTags(item: unknown): unknown {
+  if (!isObject(item)) return item;
+  return Object.fromEntries(
+    Object.entries(item).map(([method, operation]) => {
+      if (!isObject(operation) || !Array.isArray(operation.tags)) return [method, operation];
+      return [method, { ...operation, tags: operation.tags.map((tag) => String(tag).toLowerCase()) }];
+    }),
+  );
 }
 
 async function boundedText(body: AsyncIterable<Buffer>): Promise<string> {
