@@ -2,7 +2,13 @@
 import { readSlot, type SlotState } from '@ragline/postgres/slot';
 import type { Command } from 'commander';
 import pg from 'pg';
-import { applyConnector, connectorName, connectorStatus, restartConnector } from './parts/apply-connector.ts';
+import {
+  applyConnector,
+  connectorName,
+  connectorStatus,
+  pauseConnector,
+  restartConnector,
+} from './parts/apply-connector.ts';
 import { duration, print, size } from './parts/output.ts';
 import { readSettings, type Settings } from './parts/settings.ts';
 
@@ -64,6 +70,13 @@ export function register(program: Command): void {
         ...lagOf(slot),
         'write-ahead log': wal_status,
       }));
+    });
+
+  connectors
+    .command('resume')
+    .description('Lets a paused or stopped connector read on, from where it was.')
+    .action(async () => {
+      await pauseConnector({ connectUrl: await connectUrlSet(), paused: false });
     });
 
   connectors

@@ -9,5 +9,5 @@ export function mendOf(process: string, otherwise: string, env = readRunningEnv(
   if (!pid) return otherwise;
   return startMark(pid) === undefined
     ? `wait, it is being started again    (its log: ${env.RAGLINE_LOGS}/${process}.log)`
-    : `kill -9 ${pid}    (it hangs, and is then started again)`;
+    : `kill -9 ${pid}    (it does not answer; it is started again by itself)`;
 }

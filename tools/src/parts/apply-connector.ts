@@ -126,6 +126,9 @@ async function untilRunning(ask: ConnectClient, name: string, deadline: number):
     const { state, tasks, error, trace } = await readStatus(ask, name);
     if (state === 'RUNNING' && tasks.length > 0) return;
     if (state === 'FAILED') throw new Error(`${name} failed: ${error}`, { cause: trace });
+    // Somebody did that on purpose, and only a person undoes it.
+    if (state === 'PAUSED' || state === 'STOPPED')
+      throw new Error(`${name} is ${state}: run "ragline connectors resume"`);
     if (Date.now() > deadline) throw new Error(`${name} does not run yet: ${state}, ${tasks.length} tasks`);
     await pause(200);
   }
