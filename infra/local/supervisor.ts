@@ -3,11 +3,11 @@
  * whose health check fails for too long is killed and started again, and no death touches another process.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
-import path from 'node:path';
+import { closeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lastLines, StartFailure } from './failure.ts';
-import { stackMark } from './processes.ts';
+import { openLog, trimLog } from './process-log.ts';
+import { isAlive, stackMark } from './processes.ts';
 
 export type Command = {
   file: string;
@@ -75,7 +75,7 @@ export type SupervisorOptions = {
 
 const healthEveryMs = 2_000;
 const steadyAfterMs = 60_000;
-const logRotateBytes = 10 * 1024 * 1024;
+const trimEveryMs = 60_000;
 
 /** The wait before restart number `restart` (from 0) in a row: 0.2 s, doubling, 15 s at most. */
 export function restartDelayMs(restart: number): number {
@@ -98,6 +98,7 @@ export async function supervise(
   let inARow = 0;
   let restarts = 0;
   const stopped = new AbortController();
+  const trimming = setInterval(() => trimLog(logFile), trimEveryMs).unref();
 
   async function launch(): Promise<void> {
     state = 'starting';
@@ -260,9 +261,12 @@ export async function supervise(
       const deadline = performance.now() + withinMs;
       for (;;) {
         let reason = `it is ${state}`;
-        if (state === 'ready' && handle.pid() !== undefined) {
+        const asked = handle.pid();
+        // A process that was just killed counts as running here until its parent hears of it.
+        if (state === 'ready' && asked !== undefined && isAlive(asked)) {
           try {
-            return await definition.ready();
+            await definition.ready();
+            if (isAlive(asked)) return;
           } catch (error) {
             reason = messageOf(error);
           }
@@ -274,6 +278,7 @@ export async function supervise(
     },
     async stop() {
       stopping = true;
+      clearInterval(trimming);
       stopped.abort();
       await end();
       state = 'stopped';
@@ -313,11 +318,4 @@ function describeExit({ code, signal, error }: Exit): string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Appends, and puts a log that has grown too large aside, once. */
-function openLog(file: string): number {
-  mkdirSync(path.dirname(file), { recursive: true });
-  if (existsSync(file) && statSync(file).size > logRotateBytes) renameSync(file, `${file}.1`);
-  return openSync(file, 'a', 0o600);
 }
