@@ -64,6 +64,8 @@ async function placeOrder(page: Page): Promise<string> {
   const response = await answer;
   assert.equal(response.status(), 201);
   const { id } = await response.json();
+  await page.locator('#order-placed', { hasText: shortId(id) }).waitFor();
+  await page.locator(`#orders li.own[data-order="${id}"]`).waitFor();
   await event(page, 'order_created', id).waitFor();
   return id;
 }

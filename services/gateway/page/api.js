@@ -32,8 +32,14 @@ async function call(method, path, { body, headers } = {}, isSecond = false) {
   return { data, headers: answer.headers };
 }
 
+export const productsShownMax = 30;
+
 export async function products(q) {
-  const query = new URLSearchParams({ available: 'true', limit: '30', ...(q ? { q } : {}) });
+  const query = new URLSearchParams({
+    available: 'true',
+    limit: String(productsShownMax),
+    ...(q ? { q } : {}),
+  });
   return (await call('GET', `/v1/products?${query}`)).data.data;
 }
 

@@ -2,7 +2,13 @@
 import * as api from './api.js';
 import { follow } from './live.js';
 import * as session from './session.js';
-import { eventItem, historyItem, money, orderItem, productItem } from './view.js';
+import { element, eventItem, historyItem, money, orderItem, productItem, shortId } from './view.js';
+
+/** Random; by other means than crypto.randomUUID, which pages of plain http on other hosts than localhost lack. */
+const newKey = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
+    '',
+  );
 
 const by = (id) => document.getElementById(id);
 const eventsShownMax = 100;
@@ -10,12 +16,14 @@ const eventsShownMax = 100;
 /** Orders by id, newest first when shown. */
 const orders = new Map();
 const openHistories = new Set();
+// Orders that were placed on this page: they stay marked, so that their owner finds them again.
+const ownIds = new Set();
 const quantities = new Map();
 let products = [];
 let live;
 let older;
 // One key for each order that a person means to place: trying again after a lost answer places it once.
-let orderKey = crypto.randomUUID();
+let orderKey = newKey();
 
 function showConnection(state, text) {
   by('connection').dataset.state = state;
@@ -28,7 +36,10 @@ function showSignIn() {
   session.forget();
   orders.clear();
   quantities.clear();
+  ownIds.clear();
+  by('order-placed').replaceChildren();
   by('events').replaceChildren();
+  by('no-events').hidden = false;
   for (const id of ['signed-in', 'sign-out', 'who']) by(id).hidden = true;
   by('sign-in').hidden = false;
   showConnection('off', 'signed out');
@@ -41,10 +52,16 @@ async function showSignedIn() {
   for (const id of ['signed-in', 'sign-out', 'who']) by(id).hidden = false;
   by('who').textContent = `${user?.email ?? ''} · ${user?.roles?.join(', ') ?? ''}`;
   by('orders-hint').textContent = session.hasRole('staff', 'admin')
-    ? 'All orders of your tenant. Move one on: its customer sees it at once.'
+    ? `All orders of your tenant. Move one on: its customer sees it at once.${sampleHint(user)}`
     : 'Your orders. Staff move them on; you see it here at once.';
   await Promise.all([showProducts().catch(shown('order-error')), start()]);
 }
+
+/** Who sees orders come in by themselves is told where they come from. */
+const sampleHint = (user) =>
+  user?.email?.endsWith('@demo.example')
+    ? ' In this tenant npm start places a sample order every few seconds.'
+    : '';
 
 async function start() {
   let since;
@@ -80,7 +97,8 @@ function onEvent(message) {
     showOrders(order.id);
   }
   const log = by('events');
-  log.prepend(eventItem(message));
+  by('no-events').hidden = true;
+  log.prepend(eventItem(message, { isOwn: ownIds.has(order?.id ?? message.data.notification?.order_id) }));
   while (log.children.length > eventsShownMax) log.lastChild.remove();
 }
 
@@ -92,6 +110,7 @@ function showOrders(freshId) {
       orderItem(order, {
         mayMove: session.hasRole('staff', 'admin'),
         isFresh: order.id === freshId,
+        isOwn: ownIds.has(order.id),
         isOpen: openHistories.has(order.id),
         onMove: (status) => change(() => api.moveOrder(order.id, status)),
         onCancel: () => change(() => api.cancelOrder(order.id)),
@@ -99,6 +118,7 @@ function showOrders(freshId) {
       }),
     ),
   );
+  by('no-orders').hidden = list.length > 0;
   by('more').hidden = !older;
   // The list was made anew: who was about to press a button still is.
   if (focused) {
@@ -134,12 +154,19 @@ async function showProducts(q) {
       productItem(product, quantities.get(product.id)?.quantity ?? 0, (quantity) => {
         if (quantity > 0) quantities.set(product.id, { product, quantity });
         else quantities.delete(product.id);
-        orderKey = crypto.randomUUID();
+        orderKey = newKey();
         showTotal();
       }),
     ),
   );
+  by('products-hint').textContent = productsHint(q);
   showTotal();
+}
+
+function productsHint(q) {
+  if (products.length === 0) return q ? `Nothing is called “${q}”.` : 'There are no products.';
+  if (products.length < api.productsShownMax) return '';
+  return `The first ${products.length} are shown, the list scrolls; search finds the others.`;
 }
 
 function showTotal() {
@@ -182,18 +209,46 @@ by('order-form').addEventListener('submit', async (event) => {
     quantity,
   }));
   by('order-error').textContent = '';
+  by('order-placed').replaceChildren();
   by('place').disabled = true;
   try {
-    take(await api.placeOrder(items, orderKey));
+    const order = await api.placeOrder(items, orderKey);
+    take(order);
+    own(order.id);
     quantities.clear();
-    orderKey = crypto.randomUUID();
+    orderKey = newKey();
     for (const input of by('products').querySelectorAll('input')) input.value = '';
-    showOrders();
+    showOrders(order.id);
+    showPlaced(order);
   } catch (error) {
     shown('order-error')(error);
   }
   showTotal();
 });
+
+/** Marks what belongs to an order of this page; its event may have come before the answer. */
+function own(id) {
+  ownIds.add(id);
+  for (const item of by('events').querySelectorAll(`[data-order="${CSS.escape(id)}"]`)) {
+    item.classList.add('own');
+  }
+}
+
+/** Says so beside the button, with a way to the order, which on a phone is far below. */
+function showPlaced({ id, total, currency }) {
+  const find = () => by('orders').querySelector(`[data-order="${CSS.escape(id)}"]`);
+  const show = () => {
+    const item = find();
+    item?.scrollIntoView({ block: 'center' });
+    item?.focus({ preventScroll: true });
+  };
+  by('order-placed').replaceChildren(
+    `Order ${shortId(id)} placed, ${money(total, currency)}. `,
+    element('button', { type: 'button', class: 'link', onclick: show }, 'Show it'),
+  );
+  // Where the orders are beside the products nothing has to move but the list.
+  if (matchMedia('(min-width: 62rem)').matches) find()?.scrollIntoView({ block: 'nearest' });
+}
 
 let typing;
 by('search').addEventListener('input', ({ target }) => {

@@ -74,10 +74,10 @@ export function productItem(product, quantity, onChange) {
 
 /**
  * @param {object} order
- * @param {{ mayMove: boolean, isFresh: boolean, isOpen: boolean, onMove: (status: string) => void,
+ * @param {{ mayMove: boolean, isFresh: boolean, isOwn: boolean, isOpen: boolean, onMove: (status: string) => void,
  *   onCancel: () => void, onHistory: (into: HTMLElement) => void }} options
  */
-export function orderItem(order, { mayMove, isFresh, isOpen, onMove, onCancel, onHistory }) {
+export function orderItem(order, { mayMove, isFresh, isOwn, isOpen, onMove, onCancel, onHistory }) {
   const lines = order.items.map((item) => `${item.quantity} × ${item.name}`).join(', ');
   const buttons = mayMove
     ? (steps[order.status] ?? []).map((status) => button(order, verbs[status], () => onMove(status)))
@@ -89,16 +89,16 @@ export function orderItem(order, { mayMove, isFresh, isOpen, onMove, onCancel, o
   details.addEventListener('toggle', () => details.open && onHistory(list));
   return element(
     'li',
-    { class: isFresh ? 'fresh' : undefined, data: { order: order.id } },
+    { class: classes({ fresh: isFresh, own: isOwn }), tabindex: -1, data: { order: order.id } },
     element(
       'div',
       { class: 'row' },
-      element('strong', {}, shortId(order.id)),
+      element('strong', {}, shortId(order.id), isOwn ? ' · yours' : ''),
       element('span', { class: 'status', data: { status: order.status } }, order.status),
       element('span', {}, money(order.total, order.currency)),
     ),
     element('p', { class: 'small' }, `${time(order.created_at)} · ${lines}`),
-    buttons.length > 0 ? element('div', { class: 'row' }, ...buttons) : undefined,
+    buttons.length > 0 ? element('div', { class: 'actions' }, ...buttons) : undefined,
     details,
   );
 }
@@ -117,8 +117,13 @@ export function historyItem(event) {
   return element('li', {}, `${time(event.occurred_at)} ${type}${status ? `: ${status}` : ''}`);
 }
 
+const classes = (wanted) =>
+  Object.keys(wanted)
+    .filter((name) => wanted[name])
+    .join(' ');
+
 /** One line of the log, from a message of the socket. */
-export function eventItem(message) {
+export function eventItem(message, { isOwn }) {
   const { data } = message;
   const delayMs = Math.max(0, Date.now() - Date.parse(message.occurred_at));
   const about = data.order
@@ -128,7 +133,10 @@ export function eventItem(message) {
   const delay = delayMs < 60_000 ? `${Math.round(delayMs)} ms` : '';
   return element(
     'li',
-    { class: 'fresh', data: { event: message.id ?? '', type: message.event_type } },
+    {
+      class: classes({ fresh: true, own: isOwn }),
+      data: { event: message.id ?? '', type: message.event_type, order: data.order?.id ?? '' },
+    },
     element('strong', {}, String(message.event_type).replaceAll('_', ' ')),
     ` ${about} `,
     element('span', { class: 'small' }, `${time(message.occurred_at)} ${delay}`),
