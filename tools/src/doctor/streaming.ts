@@ -46,6 +46,11 @@ export const streamingChecks: Check[] = [
         headers: url.username ? { authorization } : {},
         signal: AbortSignal.timeout(10_000),
       });
+      if (response.status >= 500) {
+        // It turns, so killing it mends nothing: what it stores in is away, or was a moment ago.
+        const mend = 'npx ragline doctor    (again in half a minute; it needs Postgres, and heals by itself)';
+        return { state: 'broken', detail: `${url.host} answers ${response.status}`, mend };
+      }
       if (!response.ok) throw new Error(`${url.host} answers ${response.status}`);
       return { detail: `answers at ${url.host}` };
     },
