@@ -48,7 +48,13 @@ export function prepare(
   const connector = flow.step([ready.connect, migrated, topics], () =>
     show(
       'connector',
-      () => applyConnector({ connectUrl: addresses.CONNECT_URL, cdcUrl: addresses.DATABASE_URL_RAGLINE_CDC }),
+      () =>
+        applyConnector({
+          connectUrl: addresses.CONNECT_URL,
+          cdcUrl: addresses.DATABASE_URL_RAGLINE_CDC,
+          // A start that fails takes Connect down with it, and then nobody could resume it.
+          resume: true,
+        }),
       () => 'connector RUNNING',
     ),
   );

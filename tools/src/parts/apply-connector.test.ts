@@ -56,6 +56,14 @@ describe('the connector of the outboxes', () => {
     assert.deepEqual(connect.restarts(), ['?includeTasks=true&onlyFailed=true']);
   });
 
+  it('stays paused when somebody paused it, and says at once what to do; a start resumes it', async () => {
+    connect.say('PAUSED', 'PAUSED');
+    await assert.rejects(applyConnector({ connectUrl: connect.url, cdcUrl }), /connectors resume/);
+    await applyConnector({ connectUrl: connect.url, cdcUrl, resume: true });
+    const { state } = await connectorStatus({ connectUrl: connect.url });
+    assert.equal(state, 'RUNNING');
+  });
+
   it('is told from one that is not there', async () => {
     assert.equal((await connectorStatus({ connectUrl: connect.url })).state, 'MISSING');
   });
@@ -89,7 +97,8 @@ async function startConnectFake() {
         refusing.times -= 1;
         return reply(refusing.status, { message: 'not now' });
       }
-      config = body;
+      if (pathname.endsWith('/resume')) states = { connector: 'RUNNING', task: 'RUNNING' };
+      else config = body;
       return reply(200, {});
     }
     if (req.method === 'POST') {

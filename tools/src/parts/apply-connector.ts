@@ -37,6 +37,8 @@ export type ApplyOptions = {
   name?: string;
   /** Lines of the configuration to replace; for tests. */
   changes?: ConnectorConfig;
+  /** Let one that is paused or stopped read on; without it that is an error. */
+  resume?: boolean;
   withinMs?: number;
 };
 
@@ -50,6 +52,7 @@ export type ConnectorOutcome = { name: string; outcome: 'created' | 'altered' | 
  */
 export async function applyConnector(options: ApplyOptions): Promise<ConnectorOutcome> {
   const { connectUrl, cdcUrl, name = connectorName, changes = {}, withinMs = 90_000 } = options;
+  const resume = options.resume === true;
   const ask = connectClient(connectUrl);
   const deadline = Date.now() + withinMs;
   const config: ConnectorConfig = { ...(await connectorConfig(cdcUrl)), ...changes, name };
@@ -57,7 +60,9 @@ export async function applyConnector(options: ApplyOptions): Promise<ConnectorOu
   const current = isSame(present, config);
   if (!current) await untilSettled(deadline, () => ask('PUT', `/connectors/${name}/config`, config));
   else await restartFailed({ connectUrl, name });
-  await untilRunning(ask, name, deadline);
+  // Harmless to one that runs.
+  if (resume) await untilSettled(deadline, () => ask('PUT', `/connectors/${name}/resume`));
+  await untilRunning(ask, name, deadline, resume);
   return { name, outcome: current ? 'current' : present === undefined ? 'created' : 'altered' };
 }
 
@@ -121,13 +126,18 @@ export async function pauseConnector(options: { connectUrl: string; name?: strin
   }
 }
 
-async function untilRunning(ask: ConnectClient, name: string, deadline: number): Promise<void> {
+async function untilRunning(
+  ask: ConnectClient,
+  name: string,
+  deadline: number,
+  isResumed: boolean,
+): Promise<void> {
   for (;;) {
     const { state, tasks, error, trace } = await readStatus(ask, name);
     if (state === 'RUNNING' && tasks.length > 0) return;
     if (state === 'FAILED') throw new Error(`${name} failed: ${error}`, { cause: trace });
     // Somebody did that on purpose, and only a person undoes it.
-    if (state === 'PAUSED' || state === 'STOPPED')
+    if (!isResumed && (state === 'PAUSED' || state === 'STOPPED'))
       throw new Error(`${name} is ${state}: run "ragline connectors resume"`);
     if (Date.now() > deadline) throw new Error(`${name} does not run yet: ${state}, ${tasks.length} tasks`);
     await pause(200);
