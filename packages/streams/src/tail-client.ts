@@ -2,6 +2,7 @@
  * The part of @platformatic/kafka that the tail, the replayer and the position use: metadata with topic ids,
  * offsets, and one fetch. No group, no commits. kafkajs has neither topic ids nor a fetch of one's own.
  */
+import './tail-guard.ts';
 import { Consumer } from '@platformatic/kafka';
 import { epochOf } from './epoch.ts';
 import { type FetchedPartition, type FetchResponse, fetchedPartitions } from './tail-records.ts';
