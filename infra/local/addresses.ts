@@ -6,7 +6,8 @@ import { ownerUrl } from './postgres.ts';
 import { registryUrl } from './registry.ts';
 import { valkeyUrl } from './valkey.ts';
 
-const settingOf = {
+/** The setting with which each part comes from outside. */
+export const settingOf = {
   postgres: 'DATABASE_URL',
   kafka: 'KAFKA_BROKERS',
   registry: 'SCHEMA_REGISTRY_URL',

@@ -1,4 +1,5 @@
 /** How many instances of each service run, and on which ports. */
+import { SettingsError } from '@ragline/runtime/settings';
 import { choosePort } from './ports.ts';
 
 export const serviceNames = ['identity', 'orders', 'notifications', 'gateway'] as const;
@@ -8,7 +9,7 @@ export type Instances = Partial<Record<ServiceName, number>>;
 const instancesMax = 16;
 
 /**
- * Reads `notifications=2,orders=2`. Throws an Error that names what cannot be: another name, no number, or a second
+ * Reads `notifications=2,orders=2`. Throws a SettingsError that names what cannot be: another name, no number, or a second
  * gateway, which would need the one public port too.
  */
 export function parseInstances(text: string | undefined): Instances {
@@ -16,14 +17,16 @@ export function parseInstances(text: string | undefined): Instances {
   for (const entry of (text ?? '').split(',').filter((it) => it.trim() !== '')) {
     const [name = '', count = ''] = entry.split('=').map((it) => it.trim());
     if (!isService(name)) {
-      throw new Error(`RAGLINE_INSTANCES: ${name} is no service (${serviceNames.join(', ')})`);
+      throw new SettingsError([`RAGLINE_INSTANCES: ${name} is no service (${serviceNames.join(', ')})`]);
     }
     const number = Number(count);
     if (!/^\d+$/.test(count) || number < 1 || number > instancesMax) {
-      throw new Error(`RAGLINE_INSTANCES: ${name}=${count} is not a number from 1 to ${instancesMax}`);
+      throw new SettingsError([
+        `RAGLINE_INSTANCES: ${name}=${count} is not a number from 1 to ${instancesMax}`,
+      ]);
     }
     if (name === 'gateway' && number > 1)
-      throw new Error('RAGLINE_INSTANCES: there is one gateway, since it has the one public port');
+      throw new SettingsError(['RAGLINE_INSTANCES: there is one gateway, since it has the one public port']);
     instances[name] = number;
   }
   return instances;

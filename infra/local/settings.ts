@@ -10,7 +10,7 @@ import {
   configFaults as ordersFaults,
   readConfig as readOrdersConfig,
 } from '../../services/orders/src/config.ts';
-import { isPart, outside } from './addresses.ts';
+import { isPart, outside, settingOf } from './addresses.ts';
 import type { ServiceName } from './instances.ts';
 import { type ServiceContext, settingsOf } from './services.ts';
 
@@ -53,7 +53,7 @@ export function productionFaults(env: NodeJS.ProcessEnv): string[] {
   if (env.RAGLINE_ENV !== 'production') return [];
   const embedded = partNames
     .filter((name) => !outside(env, name))
-    .map((name) => `an embedded ${name} is refused: set its address`);
+    .map((name) => `an embedded ${name} is refused: set ${settingOf[name]}`);
   const missing = secretNames.filter((name) => !env[name]).map((name) => `${name} must be set`);
   const demo = env.RAGLINE_DEMO_PASSWORD ? ['RAGLINE_DEMO_PASSWORD: sample users are refused'] : [];
   return [...embedded, ...missing, ...demo].map((fault) => `RAGLINE_ENV=production: ${fault}`);

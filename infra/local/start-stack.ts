@@ -3,8 +3,10 @@
  *
  * `npm start` and the tests use the same function; tests give a data folder and ports of their own.
  */
+
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { SettingsError } from '@ragline/runtime/settings';
 import { addressesOf, isPart, outside } from './addresses.ts';
 import { choosePorts } from './choose-ports.ts';
 import { endLeftovers } from './clean-up.ts';
@@ -186,7 +188,7 @@ function wantedPorts({ ports = {} }: StackOptions, env: NodeJS.ProcessEnv): Part
   if (ports === 'free' || !env.RAGLINE_PORT) return ports;
   const gateway = Number(env.RAGLINE_PORT);
   if (!Number.isInteger(gateway) || gateway < 1 || gateway > 65_535) {
-    throw new Error(`RAGLINE_PORT: ${env.RAGLINE_PORT} is no port`);
+    throw new SettingsError([`RAGLINE_PORT: ${env.RAGLINE_PORT} is no port`]);
   }
   return { ...ports, gateway };
 }
