@@ -7,16 +7,14 @@
  */
 import { randomUUIDv7 } from 'node:crypto';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
-import { readSlot } from '@ragline/postgres/slot';
 import type { Command } from 'commander';
-import pg from 'pg';
 import { z } from 'zod';
 import { pauseConnector } from '../parts/apply-connector.ts';
 import { readSettings, type Settings } from '../parts/settings.ts';
 import { placeOrders } from './parts/load.ts';
 import { line, median, percentile, round, tell } from './parts/numbers.ts';
-import { cpuMs, type RunningServer, startServer } from './parts/server.ts';
+import { drainWhenHalfFull, forgetTenant, readPostgresCpu } from './parts/postgres.ts';
+import { type RunningServer, startServer } from './parts/server.ts';
 import { audience, type BenchTokens, issuer, startTokens } from './parts/tokens.ts';
 
 type Options = { clients: string; rounds: string; seconds: string; warmup: string; gateway: boolean };
@@ -69,15 +67,15 @@ async function measure(settings: Settings, options: Options): Promise<void> {
       load,
       rounds: Number(options.rounds),
       seconds: Number(options.seconds),
-      makeRoom: () => drainWhenHalfFull(settings, connectUrl),
-      postgresCpuMs: () => readPostgresCpu(settings),
+      makeRoom: () => drainWhenHalfFull(settings.get('DATABASE_URL'), connectUrl),
+      postgresCpuMs: () => readPostgresCpu(settings.get('DATABASE_URL')),
     });
     report(figures, Number(options.clients));
   } finally {
     await pauseConnector({ connectUrl, paused: false });
     for (const { server } of variants.reverse()) await server.stop();
     await tokens.stop();
-    await forget(settings, benchTenantId);
+    await forgetTenant(settings.get('DATABASE_URL'), benchTenantId);
   }
 }
 
@@ -235,41 +233,6 @@ async function takeTurn(
   };
 }
 
-/** CPU time of all processes of a Postgres on this machine; NaN for one elsewhere. */
-async function readPostgresCpu(settings: Settings): Promise<number> {
-  const url = new URL(settings.get('DATABASE_URL'));
-  if (!['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname)) return Number.NaN;
-  const client = new pg.Client({ connectionString: url.href });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ pid: number }>(
-      'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()',
-    );
-    return rows.map(({ pid }) => cpuMs(pid)).reduce((sum, ms) => sum + (ms || 0), 0);
-  } finally {
-    await client.end();
-  }
-}
-
-/** Near the slot's cap the service would refuse orders, as it should: between rounds Connect catches up first. */
-async function drainWhenHalfFull(settings: Settings, connectUrl: string): Promise<void> {
-  const client = new pg.Client({ connectionString: settings.get('DATABASE_URL') });
-  await client.connect();
-  try {
-    const fill = async () => {
-      const slot = await readSlot(client);
-      return slot?.cap_bytes ? slot.lag_bytes / slot.cap_bytes : 0;
-    };
-    if ((await fill()) < 0.4) return;
-    tell('Connect catches up');
-    await pauseConnector({ connectUrl, paused: false });
-    while ((await fill()) > 0.02) await pause(500);
-    await pauseConnector({ connectUrl, paused: true });
-  } finally {
-    await client.end();
-  }
-}
-
 function report(figures: ReadonlyMap<string, readonly Figures[]>, clients: number): void {
   const medians = new Map<string, Figures>();
   for (const [name, rounds] of figures) {
@@ -318,17 +281,4 @@ function report(figures: ReadonlyMap<string, readonly Figures[]>, clients: numbe
     p95_more_ms: round(gateway.p95_ms - ours.p95_ms),
     gateway_cpu_us_per_order: gateway.cpu_us_per_order,
   });
-}
-
-/** Takes the tenant's rows away again; its events stay in the outbox, as all events do. */
-async function forget(settings: Settings, tenantId: string): Promise<void> {
-  const client = new pg.Client({ connectionString: settings.get('DATABASE_URL') });
-  await client.connect();
-  try {
-    for (const table of ['order_item', 'orders', 'order_key', 'product', 'idempotency']) {
-      await client.query(`DELETE FROM orders.${table} WHERE tenant_id = $1`, [tenantId]);
-    }
-  } finally {
-    await client.end();
-  }
 }
