@@ -45,8 +45,6 @@ export type StackOptions = {
   instances?: Instances;
   /** Parts with roles, tables, topics, schemas and connector, but no services and no sample data. */
   partsOnly?: boolean;
-  /** Starts no trickle of sample orders: that is npm start's, which does it itself. Here for the reader only. */
-  demoTraffic?: false;
   /** False: a service that fails its health check is left as it is, for tests that freeze one. */
   healthRestart?: boolean;
   onProgress?: Progress;

@@ -19,7 +19,6 @@ export function ownStack(settings: () => Record<string, string> = () => ({})): (
       dataDir,
       ports: 'free',
       instances: { notifications: 2 },
-      demoTraffic: false,
       // The supervisor would end a frozen process after 15 s; a test wants to see it wake as it was.
       healthRestart: false,
       env: { ...process.env, RAGLINE_RATE_LIMITS: 'off', ...settings() },

@@ -41,7 +41,6 @@ export function createTestStacks(folder: string): TestStacks {
           ports: 'free',
           partsOnly: name === 'parts',
           instances: { notifications: 2 },
-          demoTraffic: false,
           // Limits would fail tests that are merely quick; the tests of limits set their own.
           env: { ...ownEnvironment(), RAGLINE_RATE_LIMITS: 'off' },
         });
