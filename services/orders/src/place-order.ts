@@ -99,7 +99,6 @@ export function orderPlacing(parts: {
     const productOf = (productId: string) => pages.products.get(productId);
     const pricing = priceOf({ lines: request.items, productOf, promoCode, promotion, atMs });
     if (pricing.kind !== 'priced') return { kind: 'refused', problem: unpricedProblem(pricing) };
-    if (pricing.refused.length > 0) return { kind: 'refused', problem: refusalProblem(pricing.refused) };
     if (request.quote_token !== undefined) {
       const judgement = quotes.judge(request.quote_token, actor, pricing.price, atMs);
       if (judgement === 'forged') return { kind: 'refused', problem: notAQuote() };
@@ -109,6 +108,8 @@ export function orderPlacing(parts: {
         return { kind: 'refused', problem: problem('price_changed', detail, { members: { quote } }) };
       }
     }
+    // After the token: to its holder a promotion that has ended since is a price that changed, with a new quote.
+    if (pricing.refused.length > 0) return { kind: 'refused', problem: refusalProblem(pricing.refused) };
     const at = new Date(atMs).toISOString();
     const order = orderOf(actor, id, at, pricing.price, request.notes ?? null);
     return { kind: 'ordered', order, promotion: pricing.promotion };

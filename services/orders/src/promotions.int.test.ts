@@ -204,6 +204,16 @@ describe('promotions and quotes', () => {
     assert.deepEqual([placed.status, placed.body.total], [201, 600]);
   });
 
+  it('no longer hold once their promotion is switched off, and come with a quote that says so', async () => {
+    const { id, code } = await aPromotion();
+    const request = { items: items(2), promo_code: code };
+    const { body: quote } = await customer.post('/v1/orders/quote', request);
+    await staff.patch(`/v1/promotions/${id}`, { active: false });
+    const { status, body } = await customer.order({ ...request, quote_token: quote.quote_token });
+    assert.deepEqual([status, body.code], [409, 'price_changed']);
+    assert.deepEqual(body.quote.refused, [{ code, reason: 'inactive' }]);
+  });
+
   it('are worth nothing to another user, or when made up', async () => {
     const neighbour = await makeCaller(tokens, here, { tenant_id: staff.tenant_id });
     const { body: quote } = await neighbour.post('/v1/orders/quote', { items: items() });
