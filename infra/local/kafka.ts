@@ -99,6 +99,7 @@ export function serviceUsers(secrets: Plan['secrets']): Record<string, string> {
     identity: secrets.kafka_identity,
     orders: secrets.kafka_orders,
     notifications: secrets.kafka_notifications,
+    'dead-letters': secrets.kafka_dead_letters,
   };
 }
 

@@ -95,6 +95,7 @@ async function prepareDatabases(context: PartContext, addresses: Addresses): Pro
         ragline_identity: secrets.postgres_identity,
         ragline_orders: secrets.postgres_orders,
         ragline_notifications: secrets.postgres_notifications,
+        ragline_dead_letters: secrets.postgres_dead_letters,
         ragline_cdc: secrets.postgres_cdc,
         ragline_registry: secrets.postgres_registry,
       },

@@ -54,6 +54,7 @@ describe('who may see what in the database', function () {
         ragline_identity: passwordOf('ragline_identity'),
         ragline_orders: passwordOf('ragline_orders'),
         ragline_notifications: passwordOf('ragline_notifications'),
+        ragline_dead_letters: passwordOf('ragline_dead_letters'),
         ragline_cdc: passwordOf('ragline_cdc'),
         ragline_registry: passwordOf('ragline_registry'),
       };

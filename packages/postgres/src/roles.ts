@@ -7,6 +7,7 @@ export const roles = {
   ragline_identity: 'LOGIN',
   ragline_orders: 'LOGIN',
   ragline_notifications: 'LOGIN',
+  ragline_dead_letters: 'LOGIN',
   /** Debezium: reads the write-ahead log. */
   ragline_cdc: 'LOGIN REPLICATION',
   /** The schema registry's storage, in a database of its own. */

@@ -1,8 +1,10 @@
 /** For tests: pools of each role on the real Postgres, and rows for an outbox. */
-import { randomUUIDv7 } from 'node:crypto';
+import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import { createLogger } from '@ragline/runtime/logger';
 import { createMetrics } from '@ragline/runtime/metrics';
+import pg from 'pg';
 import { stack } from '../../../tests/support/stack.ts';
+import { migrate } from './migrate.ts';
 import type { OutboxRow } from './outbox.ts';
 import { createPool, type Pool } from './pool.ts';
 
@@ -14,6 +16,30 @@ export function poolOf(role: string, max = 8, database?: string): Pool {
   const url = new URL(stack().databaseUrlOf(role));
   if (database !== undefined) url.pathname = `/${database}`;
   return createPool({ url: url.href, max, applicationName: `test-${role}`, log, metrics });
+}
+
+/** A migrated database of the test's own beside the stack's: no connector reads it, and nobody else writes to it. */
+export async function scratchDatabase(): Promise<{ name: string; url: string; drop(): Promise<void> }> {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  const url = new URL(stack().databaseUrl);
+  const admin = new pg.Client({ connectionString: url.href });
+  await admin.connect();
+  try {
+    await admin.query(`CREATE DATABASE ${name}`);
+    url.pathname = `/${name}`;
+    await migrate({ databaseUrl: url.href, log });
+  } catch (error) {
+    await admin.end();
+    throw error;
+  }
+  return {
+    name,
+    url: url.href,
+    async drop() {
+      await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await admin.end();
+    },
+  };
 }
 
 /** Partitions of the schema's outbox, by name. */
