@@ -21,6 +21,8 @@ export class UnavailableError extends Error {
 export type Failure =
   | { kind: 'permanent'; code: string }
   | { kind: 'unavailable' }
+  /** Another transaction was in the way: the same again, at once or nearly so. */
+  | { kind: 'conflict'; code: string }
   | { kind: 'unknown'; code: string };
 
 // What Node says when the other side, or the way to it, is not there.
@@ -42,6 +44,9 @@ const networkCodes = new Set([
 // 58: the server's disk. 25006: a standby took over and is not writable yet.
 const awaySqlStates = /^(08|53|58)[0-9A-Z]{3}$|^57P0[1-5]$|^25006$/;
 
+// Serialization failure, deadlock, a lock that was not to be had in time.
+const conflictSqlStates = new Set(['40001', '40P01', '55P03']);
+
 // pg gives these no code.
 const awayMessages =
   /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Cannot use a pool after)/;
@@ -52,6 +57,7 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof PermanentError || permanent) {
     return { kind: 'permanent', code: code === '' ? 'permanent' : code };
   }
+  if (conflictSqlStates.has(code)) return { kind: 'conflict', code: 'handler_failed' };
   return isAway(error) ? { kind: 'unavailable' } : { kind: 'unknown', code: 'handler_failed' };
 
   function isAway(cause: unknown): boolean {

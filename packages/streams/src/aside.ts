@@ -1,0 +1,27 @@
+/** The seam between a partition's lanes and the place where records that failed are put aside. */
+import type { NextStep } from './after-failure.ts';
+import type { Claim, Task } from './task.ts';
+
+/** A decision that takes a record out of its lane. */
+export type PutAside = Extract<NextStep, { kind: 'retry' | 'dead-letter' }>;
+
+/**
+ * by-key: lines in Postgres (parking/owner.ts). none: topics (retry/tiers.ts).
+ *
+ * Any of it may throw: an error named Fenced means that the partition has another owner, and everything of this
+ * assignment stops; after any other the same call is repeated.
+ */
+export type Aside<E> = {
+  /** Before the partition's first record is looked at. */
+  open(): Promise<void>;
+  /** Whether records of its key wait aside, so that it must queue behind them. No query. */
+  waits(task: Task<E>): boolean;
+  /** Queues a record that waits. gone: nothing of its key waits any more. full: there is no room at present. */
+  append(task: Task<E>): Promise<'kept' | 'gone' | 'full'>;
+  /** Puts a record aside that failed; the outcome's label. Resolves when that is stored. */
+  setAside(task: Task<E>, step: PutAside, error: unknown): Promise<string>;
+  /** The transactions of one attempt, in which these records become handled. */
+  claim(tasks: readonly Task<E>[]): Claim;
+  /** Begins nothing more, and resolves when nothing runs. */
+  close(): Promise<void>;
+};
