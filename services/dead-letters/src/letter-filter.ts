@@ -1,0 +1,256 @@
+/** Which letters somebody asks for, and the page of them: each filter has an index that also gives the order. */
+import type { Client } from '@ragline/postgres/pool';
+import { text, timestamp, uuid } from '@ragline/web/fields';
+import { z } from 'zod';
+import { keyFrom } from './letter-key.ts';
+import { type LetterState, type LetterSummary, letterStates, summaryColumns } from './letter.ts';
+import { wordQuery } from './letter-words.ts';
+import type { Scope } from './scope.ts';
+
+/** The query parameters of everything that selects letters: lists, exports, batches. */
+export const filterQuery = {
+  state: z.enum(letterStates).optional(),
+  group: text(255, 1).optional().meta({ description: 'The consumer group that gave up.' }),
+  topic: text(255, 1).optional().meta({ description: 'The topic the record was read from at first.' }),
+  tenant: uuid.optional().meta({ description: 'Whose; of use to operators.' }),
+  error_code: text(128, 1).optional(),
+  fingerprint: text(64, 1).optional().meta({ description: 'Of one group of letters that failed alike.' }),
+  key: text(1024, 1).optional().meta({ description: 'The record’s key: its text, or `base64:` and its bytes.' }),
+  from: timestamp.optional().meta({ description: 'Kept at this time or later.' }),
+  to: timestamp.optional().meta({ description: 'Kept at this time or earlier.' }),
+  q: text(200, 1).optional().meta({
+    description: 'Words of ids, error, key and value, all of them; from four letters on also the beginning of one.',
+  }),
+};
+
+/** A filter as `filterQuery` gives it. */
+export type FilterQuery = z.output<z.ZodObject<typeof filterQuery>>;
+
+export type Filter = {
+  state: LetterState | undefined;
+  group: string | undefined;
+  topic: string | undefined;
+  tenant: string | undefined;
+  error_code: string | undefined;
+  fingerprint: string | undefined;
+  key: Buffer | undefined;
+  from: Date | undefined;
+  to: Date | undefined;
+  /** A tsquery; '' finds nothing: what was looked for has no word in it. */
+  words: string | undefined;
+};
+
+/** `next`: the id to go on behind; undefined at the end. */
+export type PageOf<T> = { rows: T[]; next: string | undefined };
+
+export function filterFrom(query: FilterQuery): Filter {
+  const { state, group, topic, tenant, error_code, fingerprint, key, from, to, q } = query;
+  return {
+    state,
+    group,
+    topic,
+    tenant,
+    error_code,
+    fingerprint,
+    key: key === undefined ? undefined : keyFrom(key),
+    from: from === undefined ? undefined : new Date(from),
+    to: to === undefined ? undefined : new Date(to),
+    words: q === undefined ? undefined : (wordQuery(q) ?? ''),
+  };
+}
+
+/** Collects values of a statement and gives their placeholders. */
+export type Params = { values: unknown[]; add(value: unknown): string };
+
+export function params(): Params {
+  const values: unknown[] = [];
+  return { values, add: (value) => `$${values.push(value)}` };
+}
+
+/**
+ * The whole filter as a condition on dead_letters.letter, called l, for statements that read all that fits (exports,
+ * frozen selections). Without paging and without order.
+ */
+export function whereOf(filter: Filter, scope: Scope, { add }: Params): string {
+  const [low, high] = idRange(filter, undefined);
+  const conditions = [`l.id >= ${add(low)}`, `l.id < ${add(high)}`];
+  if (filter.state !== undefined) conditions.push(`l.state = ${add(filter.state)}`);
+  for (const tenant of tenantsOf(filter, scope)) conditions.push(`l.tenant_id = ${add(tenant)}::uuid`);
+  for (const [column, value] of columnsOf(filter)) conditions.push(conditionOn(column, add(value)));
+  if (filter.words !== undefined) conditions.push(wordsCondition(filter.words, add));
+  return conditions.join(' AND ');
+}
+
+// Rows that a page reads at most when an index alone cannot tell which ones it shows.
+const walkMax = 10_000;
+const firstWalk = 1_000;
+const wordHitsMax = 2_000;
+
+/**
+ * A page of the filter, newest first. With one filter, with or without a tenant, it reads the rows that it shows. With
+ * several, and with words, it reads at most some ten thousand and may then be short although more follows: `next` says so.
+ */
+export async function pageOfLetters(
+  client: Client,
+  scope: Scope,
+  filter: Filter,
+  { before, limit }: { before: string | undefined; limit: number },
+): Promise<PageOf<LetterSummary>> {
+  if (filter.words === '') return { rows: [], next: undefined };
+  const ask: Ask = { client, scope, filter, before, limit };
+  if (!hasRest(filter, scope)) return walked(ask, undefined);
+  if (filter.words === undefined) return walked(ask, walkMax);
+  // Words that many letters have are soon met on the way; of the others an index knows all.
+  const soon = await walked(ask, firstWalk);
+  if (soon.rows.length >= limit || soon.next === undefined) return soon;
+  const hits = await wordHits(ask);
+  return hits === undefined ? walked(ask, walkMax) : among(ask, hits);
+}
+
+type Ask = { client: Client; scope: Scope; filter: Filter; before: string | undefined; limit: number };
+
+/** @param max rows to read; undefined when none is read that is not shown */
+async function walked(ask: Ask, max: number | undefined): Promise<PageOf<LetterSummary>> {
+  const { client, limit } = ask;
+  const page = walkSql(ask, max ?? limit + 1, limit + 1);
+  const { rows } = await client.query<LetterSummary>(page);
+  if (rows.length > limit) return pageFrom(rows, limit);
+  if (max === undefined) return { rows, next: undefined };
+  const { rows: ends } = await client.query<{ id: string }>(walkEndSql(ask, max));
+  return { rows, next: ends[0]?.id };
+}
+
+function pageFrom(rows: LetterSummary[], limit: number): PageOf<LetterSummary> {
+  const shown = rows.slice(0, limit);
+  return { rows: shown, next: rows.length > limit ? shown.at(-1)?.id : undefined };
+}
+
+/** A page of what the best index gives, of which the rest of the filter is asked row by row. */
+export function walkSql(ask: Pick<Ask, 'scope' | 'filter' | 'before'>, readMax: number, shownMax: number) {
+  const use = params();
+  const rest = restOf(ask.filter, ask.scope, use);
+  const walk = walkOf(ask, summaryColumns, ', l.search, l.key_hash', readMax, use);
+  const text = `SELECT ${summaryColumns.replaceAll('::text', '')} FROM (${walk}) l ${rest === '' ? '' : `WHERE ${rest}`}
+    ORDER BY l.id DESC LIMIT ${use.add(shownMax)}`;
+  return { text, values: use.values };
+}
+
+/** The last id of such a walk, when it did not come to the end. */
+function walkEndSql(ask: Ask, readMax: number) {
+  const use = params();
+  const walk = walkOf(ask, 'l.id', '', readMax, use);
+  return { text: `SELECT l.id FROM (${walk}) l OFFSET ${use.add(readMax - 1)} LIMIT 1`, values: use.values };
+}
+
+/** One range of an index for each state, merged by id. */
+function walkOf(
+  { filter, scope, before }: Pick<Ask, 'scope' | 'filter' | 'before'>,
+  columns: string,
+  more: string,
+  max: number,
+  { add }: Params,
+): string {
+  const [low, high] = idRange(filter, before);
+  const lead = leadOf(filter);
+  const conditions = [`l.id >= ${add(low)}`, `l.id < ${add(high)}`];
+  if (lead !== undefined) conditions.push(conditionOn(lead[0], add(lead[1])));
+  if (lead?.[0] !== 'key') {
+    for (const tenant of tenantsOf(filter, scope)) conditions.push(`l.tenant_id = ${add(tenant)}::uuid`);
+  }
+  const limit = add(max);
+  const states = filter.state === undefined ? letterStates : [filter.state];
+  const ranges = states.map(
+    (state) =>
+      `(SELECT ${columns}${more} FROM dead_letters.letter l WHERE l.state = '${state}' AND ${conditions.join(' AND ')}
+         ORDER BY l.id DESC LIMIT ${limit})`,
+  );
+  return `SELECT * FROM (${ranges.join('\n UNION ALL ')}) l ORDER BY l.id DESC LIMIT ${limit}`;
+}
+
+/** Ids of all letters that have the words, or undefined when they are too many. */
+async function wordHits({ client, scope, filter, before }: Ask): Promise<string[] | undefined> {
+  const [low, high] = idRange(filter, before);
+  const { rows } = await client.query<{ id: string }>({
+    name: 'dead_letters_find_words',
+    text: 'SELECT id FROM dead_letters.find_words($1, $2::tsquery, $3, $4, $5) AS id',
+    values: [scope.tenant_id ?? filter.tenant ?? null, filter.words, low, high, wordHitsMax + 1],
+  });
+  return rows.length > wordHitsMax ? undefined : rows.map(({ id }) => id);
+}
+
+async function among(ask: Ask, ids: readonly string[]): Promise<PageOf<LetterSummary>> {
+  const { client, scope, filter, before, limit } = ask;
+  const use = params();
+  const where = whereOf({ ...filter, words: undefined }, scope, use);
+  const behind = before === undefined ? '' : `AND l.id < ${use.add(before)}`;
+  const { rows } = await client.query<LetterSummary>({
+    text: `SELECT ${summaryColumns} FROM dead_letters.letter l
+            WHERE l.id = ANY (${use.add(ids)}::uuid[]) AND ${where} ${behind} ORDER BY l.id DESC LIMIT ${use.add(limit + 1)}`,
+    values: use.values,
+  });
+  return pageFrom(rows, limit);
+}
+
+type Column = 'key' | 'fingerprint' | 'error_code' | 'group' | 'topic';
+
+/** Filters that have an index of their own, the most telling first. */
+function columnsOf(filter: Filter): [Column, unknown][] {
+  const { key, fingerprint, error_code, group, topic } = filter;
+  const all: [Column, unknown][] = Object.entries({ key, fingerprint, error_code, group, topic }).map(
+    ([column, value]) => [columnNames[column] ?? 'topic', value],
+  );
+  return all.filter(([, value]) => value !== undefined);
+}
+
+const columnNames: Record<string, Column> = {
+  key: 'key',
+  fingerprint: 'fingerprint',
+  error_code: 'error_code',
+  group: 'group',
+  topic: 'topic',
+};
+
+const leadOf = (filter: Filter) => columnsOf(filter)[0];
+
+function conditionOn(column: Column, placeholder: string): string {
+  if (column === 'key') return `l.key_hash = md5(${placeholder}::bytea)`;
+  return `l.${column === 'group' ? 'group_id' : column} = ${placeholder}`;
+}
+
+const wordsCondition = (words: string, add: Params['add']) =>
+  words === '' ? 'false' : `l.search @@ ${add(words)}::tsquery`;
+
+/** What the index of the walk does not know. */
+function restOf(filter: Filter, scope: Scope, { add }: Params): string {
+  const [lead, ...others] = columnsOf(filter);
+  const conditions = others.map(([column, value]) => conditionOn(column, add(value)));
+  if (lead?.[0] === 'key') {
+    for (const tenant of tenantsOf(filter, scope)) conditions.push(`l.tenant_id = ${add(tenant)}::uuid`);
+  }
+  if (filter.words !== undefined) conditions.push(wordsCondition(filter.words, add));
+  return conditions.join(' AND ');
+}
+
+function hasRest(filter: Filter, scope: Scope): boolean {
+  return restOf(filter, scope, params()) !== '';
+}
+
+/** The tenant of the scope and the one asked for: both must be the letter's, so an administrator finds nothing of others. */
+function tenantsOf(filter: Filter, scope: Scope): string[] {
+  return [...new Set([scope.tenant_id, filter.tenant].filter((it) => typeof it === 'string'))];
+}
+
+/** A letter's id begins with the milliseconds at which it was kept. */
+function idRange({ from, to }: Filter, before: string | undefined): [low: string, high: string] {
+  const high = to === undefined ? lastId : firstIdAt(to.getTime() + 1);
+  return [from === undefined ? firstId : firstIdAt(from.getTime()), before !== undefined && before < high ? before : high];
+}
+
+const firstId = '00000000-0000-0000-0000-000000000000';
+const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
+function firstIdAt(ms: number): string {
+  if (ms < 0) return firstId;
+  const time = ms.toString(16).padStart(12, '0');
+  return time.length > 12 ? lastId : `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`;
+}
