@@ -17,6 +17,16 @@ export class UnavailableError extends Error {
   override readonly name = 'UnavailableError';
 }
 
+/** The handler did not end in time; its transaction is gone. A failed attempt like any other. */
+export class HandlerDeadlineError extends Error {
+  override readonly name = 'HandlerDeadlineError';
+  readonly code = 'handler_deadline';
+
+  constructor(deadlineMs: number) {
+    super(`The handler did not end within ${deadlineMs} ms`);
+  }
+}
+
 /** An error as the failure decision sees it. */
 export type Failure =
   | { kind: 'permanent'; code: string }
@@ -58,6 +68,7 @@ export function failureOf(error: unknown): Failure {
     return { kind: 'permanent', code: code === '' ? 'permanent' : code };
   }
   if (conflictSqlStates.has(code)) return { kind: 'conflict', code: 'handler_failed' };
+  if (error instanceof HandlerDeadlineError) return { kind: 'unknown', code: error.code };
   return isAway(error) ? { kind: 'unavailable' } : { kind: 'unknown', code: 'handler_failed' };
 
   function isAway(cause: unknown): boolean {
