@@ -6,13 +6,17 @@ import { type Alert, type AlertStore, type Subject, watchOf } from './alert-stor
 
 export type AlertChange = { event_type: 'alert_raised' | 'alert_cleared'; alert: Alert };
 
-/** What a round found; an instance that found the watch taken has measured, and `decided` nothing. */
+/** What a round found; an instance that found the watch taken, or may not decide, has only measured. */
 export type Round = { measures: Measure[]; raised: Alert[]; changes: AlertChange[]; decided: boolean };
 
 /** Runs in the caller's transaction, which sees the letters of all tenants. */
-export async function runRound(client: Client, store: AlertStore): Promise<Round> {
+export async function runRound(
+  client: Client,
+  store: AlertStore,
+  { decides }: { decides: boolean },
+): Promise<Round> {
   const measures = await readMeasures(client);
-  const now = await store.lock(client);
+  const now = decides ? await store.lock(client) : undefined;
   const changes = now === undefined ? [] : await decideAll(client, store, measures, now);
   const raised = (await store.open(client)).filter(({ state }) => state === 'raised');
   return { measures, raised, changes, decided: now !== undefined };

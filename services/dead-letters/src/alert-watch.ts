@@ -1,19 +1,20 @@
 /** The watch: a round every few seconds on every instance, of which one decides, and the messages that come of it. */
-import type { Client, Pool } from '@ragline/postgres/pool';
+import type { Pool } from '@ragline/postgres/pool';
 import type { Logger } from '@ragline/runtime/logger';
 import type { Metrics } from '@ragline/runtime/metrics';
 import { type AlertTarget, createSender, queueMessages } from './alert-messages.ts';
 import { alertMetrics } from './alert-metrics.ts';
 import { type AlertChange, runRound } from './alert-round.ts';
 import { alertStore } from './alert-store.ts';
+import { appendLetterEvents, type Encode, type LetterEvent } from './events.ts';
 import { inScope, system } from './scope.ts';
 
 export type WatchParts = {
   pool: Pool;
   /** Without one, alerts are rows, events and metrics only. */
   target?: AlertTarget;
-  /** Writes the changes' events to the outbox, in the round's transaction. */
-  announce: (client: Client, changes: readonly AlertChange[]) => Promise<void>;
+  /** The encoder of dead_letter_v1; while it cannot be had, rounds measure and decide nothing. */
+  encoder: () => Promise<Encode>;
   everyMs?: number;
   log: Logger;
   metrics: Metrics;
@@ -22,7 +23,7 @@ export type WatchParts = {
 export type AlertWatch = ReturnType<typeof createWatch>;
 
 /** The watch without its clock: tests call `round` and `send` themselves. */
-export function createWatch({ pool, target, announce, log, metrics }: WatchParts) {
+export function createWatch({ pool, target, encoder, log, metrics }: WatchParts) {
   const store = alertStore();
   const shown = alertMetrics(metrics);
   const sender = target && createSender({ pool, target, log, metrics });
@@ -31,9 +32,12 @@ export function createWatch({ pool, target, announce, log, metrics }: WatchParts
     async round(): Promise<AlertChange[]> {
       // In a transaction of its own: whoever else sums up would else wait for the whole round.
       await pool.query('SELECT dead_letters.fold()');
+      const encode = await encoder().catch((error: unknown) => {
+        log.warn('alerts cannot be announced', { error });
+      });
       const { measures, raised, changes } = await inScope(pool, system, async (client) => {
-        const found = await runRound(client, store);
-        await announce(client, found.changes);
+        const found = await runRound(client, store, { decides: encode !== undefined });
+        if (encode !== undefined) await appendLetterEvents(client, encode, found.changes.map(eventOf));
         if (target !== undefined && found.decided) await queueMessages(client, found.raised, found.changes);
         return found;
       });
@@ -57,6 +61,13 @@ export function createWatch({ pool, target, announce, log, metrics }: WatchParts
       await inScope(pool, system, (client) => store.prune(client));
     },
   };
+}
+
+function eventOf({
+  event_type,
+  alert: { id, tenant_id, kind, group, value, threshold },
+}: AlertChange): LetterEvent {
+  return { event_type, tenant_id, user_id: null, alert: { id, kind, group, value, threshold } };
 }
 
 /** Runs rounds until it is stopped; what fails is logged, and tried again the next time. */

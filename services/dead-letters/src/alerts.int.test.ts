@@ -202,8 +202,9 @@ describe('alerts about dead letters', function () {
     const watch = createWatch({
       pool,
       target: { url: receiver.url, secret },
-      announce: async (_client, changes) => {
-        announced.push(...changes.map(({ event_type }) => event_type));
+      encoder: async () => (event) => {
+        announced.push(event.event_type);
+        return Buffer.from(JSON.stringify(event));
       },
       log,
       metrics: createMetrics({ service: 'test' }),

@@ -1,0 +1,101 @@
+/** REST of the export: the list's filters, all of it in one answer. */
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Pool } from '@ragline/postgres/pool';
+import type { Logger } from '@ragline/runtime/logger';
+import type { Api } from '@ragline/web/api';
+import { problem } from '@ragline/web/problems';
+import { z } from 'zod';
+import { type ExportFormat, exportFormats, exportText } from './export.ts';
+import { mayRead, scopeOf, tags } from './http.ts';
+import { filterFrom, filterQuery } from './letter-filter.ts';
+import type { Mask } from './letter-view.ts';
+
+const contentTypes: Record<ExportFormat, string> = {
+  ndjson: 'application/x-ndjson; charset=utf-8',
+  csv: 'text/csv; charset=utf-8; header=present',
+};
+
+export type ExportParts = {
+  pool: Pool;
+  mask: Mask;
+  log: Logger;
+  /** Exports at a time on this instance; each holds a connection for a page's time, and some megabytes. */
+  atOnceMax?: number;
+  /** How long a reader may take nothing before the connection is closed. */
+  stalledAfterMs?: number;
+};
+
+/** To be called before addLetterRoutes, whose `{id}` takes any word. */
+export function addExportRoutes(
+  api: Api,
+  { pool, mask, log, atOnceMax = 4, stalledAfterMs = 60_000 }: ExportParts,
+): void {
+  let running = 0;
+
+  api.route(
+    {
+      method: 'get',
+      path: '/v1/dead-letters/export',
+      summary: 'All letters that the filter finds',
+      description:
+        'NDJSON: a letter a line, as `GET /v1/dead-letters/{id}` shows it. CSV: cells that begin with `=`, `+`, `-`, `@`, a tab or a line break are preceded by an apostrophe, so that no spreadsheet runs them. Values of sensitive headers are `***`. An answer that does not end regularly is not whole.',
+      tags,
+      auth: mayRead,
+      query: z.object({ ...filterQuery, format: z.enum(exportFormats).default('ndjson') }),
+      responses: { 200: { contentType: 'application/x-ndjson', schema: z.string() } },
+    },
+    async ({ query: { format, ...query }, principal, res }) => {
+      if (running >= atOnceMax) {
+        throw problem('unavailable', `${atOnceMax} exports run already.`, {
+          headers: { 'retry-after': '30' },
+        });
+      }
+      running += 1;
+      try {
+        const pieces = exportText(pool, {
+          scope: scopeOf(principal),
+          filter: filterFrom(query),
+          format,
+          mask,
+        });
+        // The head, and the first letters before anything is promised: a database that is away is a 503, not a cut.
+        const begun = [await pieces.next(), await pieces.next()];
+        res.statusCode = 200;
+        res.setHeader('content-type', contentTypes[format]);
+        res.setHeader('content-disposition', `attachment; filename="${fileName(format, new Date())}"`);
+        res.setHeader('cache-control', 'no-store');
+        // Whoever reads nothing for so long is gone, whatever the connection says.
+        res.setTimeout(stalledAfterMs, () => res.destroy());
+        await pipeline(Readable.from(whole(begun, pieces)), res);
+      } catch (error) {
+        if (!isGone(error)) throw error;
+        log.debug('export cut off by its reader', { format });
+      } finally {
+        running -= 1;
+      }
+    },
+  );
+}
+
+/** What was read ahead, and then the rest; ended before its end, so are the pieces. */
+async function* whole(
+  begun: readonly IteratorResult<string, unknown>[],
+  pieces: AsyncGenerator<string>,
+): AsyncGenerator<string> {
+  try {
+    for (const piece of begun) if (piece.done !== true && piece.value !== '') yield piece.value;
+    yield* pieces;
+  } finally {
+    await pieces.return(undefined);
+  }
+}
+
+/** dead-letters-2026-01-31T12-00-00Z.csv */
+function fileName(format: ExportFormat, at: Date): string {
+  return `dead-letters-${at.toISOString().slice(0, 19).replaceAll(':', '-')}Z.${format}`;
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+}
