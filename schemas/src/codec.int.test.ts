@@ -6,7 +6,7 @@ import { avroType } from './avro.ts';
 import { createCodec } from './codec.ts';
 import { checkSchemas, registerSchemas, type SubjectSchema, subjects } from './register.ts';
 import { connectRegistry } from './registry.ts';
-import { anOrderEvent } from './samples.ts';
+import { aDeadLetterEvent, anOrderEvent } from './samples.ts';
 import { type SchemaValues, schemaTexts } from './types.generated.ts';
 
 describe('the codec and a real registry', function () {
@@ -46,6 +46,7 @@ describe('the codec and a real registry', function () {
       catalog_v1: { ...shared, event_type: 'product_changed', actor_id: user_id, product },
       notification_v1: { ...head, event_type: 'notification_created', audience: 'staff', notification },
       revocation_v1: { ...head, event_type: 'user_revoked', session_id: null, valid_until: now },
+      dead_letter_v1: aDeadLetterEvent(),
     };
     const writer = createCodec({ registryUrl: registryUrl() });
     const reader = createCodec({ registryUrl: registryUrl() });
@@ -54,6 +55,7 @@ describe('the codec and a real registry', function () {
       [(await writer.encoder('catalog_v1'))(values.catalog_v1), 'catalog_v1'],
       [(await writer.encoder('notification_v1'))(values.notification_v1), 'notification_v1'],
       [(await writer.encoder('revocation_v1'))(values.revocation_v1), 'revocation_v1'],
+      [(await writer.encoder('dead_letter_v1'))(values.dead_letter_v1), 'dead_letter_v1'],
     ] as const;
     for (const [bytes, schema] of encoded) {
       const { name, value } = await reader.decode(bytes);

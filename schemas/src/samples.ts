@@ -1,6 +1,6 @@
 /** Values for tests and benchmarks, as the services would make them. */
 import { randomUUIDv7 } from 'node:crypto';
-import type { OrderEvent } from './types.generated.ts';
+import type { DeadLetterEvent, OrderEvent } from './types.generated.ts';
 
 /** An order_created of one line; a caller names only what it is about. */
 export function anOrderEvent(changes: Partial<OrderEvent> = {}): OrderEvent {
@@ -32,6 +32,34 @@ export function anOrderEvent(changes: Partial<OrderEvent> = {}): OrderEvent {
       updated_at: now,
     },
     previous_status: null,
+    ...changes,
+  };
+}
+
+/** A dead_letter_kept of the group notifications; a caller names only what it is about. */
+export function aDeadLetterEvent(changes: Partial<DeadLetterEvent> = {}): DeadLetterEvent {
+  return {
+    event_id: randomUUIDv7(),
+    event_type: 'dead_letter_kept',
+    occurred_at: new Date().toISOString(),
+    tenant_id: randomUUIDv7(),
+    user_id: '',
+    letter: {
+      id: randomUUIDv7(),
+      state: 'waiting',
+      group: 'notifications',
+      topic: 'orders.v1',
+      partition: 3,
+      offset: '9007199254740993',
+      event_id: randomUUIDv7(),
+      event_type: 'order_created',
+      error_code: 'malformed',
+      error_class: 'PermanentError',
+      fingerprint: '1:5f2c',
+      attempts: 1,
+      version: 1,
+    },
+    alert: null,
     ...changes,
   };
 }

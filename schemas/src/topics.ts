@@ -20,7 +20,7 @@ export type Topic = {
   schema: SchemaName | null;
   compatibility: Compatibility | null;
   /** The service whose outbox (or, for a dead letter topic, whose group) writes it. */
-  owner: 'identity' | 'orders' | 'notifications' | 'connect';
+  owner: 'identity' | 'orders' | 'notifications' | 'dead-letters' | 'connect';
 };
 
 const hourMs = 3_600_000;
@@ -76,6 +76,17 @@ export const topics = {
     schema: 'revocation_v1',
     compatibility: 'BACKWARD_TRANSITIVE',
     owner: 'identity',
+  },
+  deadLetters: {
+    name: 'dead_letters.v1',
+    key: 'dead letter id (alerts: alert id)',
+    partitions: 6,
+    retentionMs: 30 * dayMs,
+    compression: 'gzip',
+    maxMessageBytes: eventBytesMax,
+    schema: 'dead_letter_v1',
+    compatibility: 'BACKWARD_TRANSITIVE',
+    owner: 'dead-letters',
   },
   /** Debezium's sign of life, which also moves its place on when others write and no event does. */
   connectorHeartbeat: {

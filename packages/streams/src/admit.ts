@@ -104,5 +104,7 @@ function withValue(envelope: Omit<DecodedEvent, 'schema' | 'value'>, decoded: Ow
       return { ...envelope, schema: decoded.name, value: decoded.value };
     case 'revocation_v1':
       return { ...envelope, schema: decoded.name, value: decoded.value };
+    case 'dead_letter_v1':
+      return { ...envelope, schema: decoded.name, value: decoded.value };
   }
 }
