@@ -86,7 +86,7 @@ function bodyOf(type: AlertChange['event_type'], alert: Alert): string {
 type Message = { id: string; event_type: string; body: string; attempts: number; created_at: Date };
 
 export type SenderParts = {
-  pool: Pool;
+  pool: Pick<Pool, 'query'>;
   target: AlertTarget;
   log: Logger;
   metrics: Metrics;
@@ -136,7 +136,7 @@ export function createSender({ pool, target, log, metrics, random = Math.random 
 }
 
 /** An alert's messages go one after another: its end is never told before its beginning. */
-async function claim(pool: Pool): Promise<Message[]> {
+async function claim(pool: Pick<Pool, 'query'>): Promise<Message[]> {
   const { rows } = await pool.query<Message>(
     `UPDATE dead_letters.alert_delivery
         SET attempts = attempts + 1, next_at = clock_timestamp() + make_interval(secs => $2)
@@ -152,7 +152,12 @@ async function claim(pool: Pool): Promise<Message[]> {
   return rows;
 }
 
-async function finish(pool: Pool, id: string, delivered: boolean, error: string | null): Promise<void> {
+async function finish(
+  pool: Pick<Pool, 'query'>,
+  id: string,
+  delivered: boolean,
+  error: string | null,
+): Promise<void> {
   await pool.query(
     `UPDATE dead_letters.alert_delivery SET finished_at = clock_timestamp(), delivered = $2, error = $3 WHERE id = $1`,
     [id, delivered, error],

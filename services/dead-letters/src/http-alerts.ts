@@ -1,12 +1,13 @@
 /** REST of alerts: an operator's are about the letters of all, an admin's about those of the tenant. */
-import type { Pool } from '@ragline/postgres/pool';
+import type { Client, Pool } from '@ragline/postgres/pool';
 import type { Api } from '@ragline/web/api';
 import { text, timestamp, uuid } from '@ragline/web/fields';
+import type { Principal } from '@ragline/web/principal';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
 import { alertKinds, eachGroup } from './alert-rules.ts';
 import { type Alert, alertStore } from './alert-store.ts';
-import { recordAction } from './audit.ts';
+import { type Action, actorOf, recordActions } from './audit.ts';
 import { mayRead, scopeOf, tags } from './http.ts';
 import { inScope, type Scope } from './scope.ts';
 
@@ -113,7 +114,7 @@ export function addAlertRoutes(api: Api, { pool }: { pool: Pool }): void {
       const scope = scopeOf(principal);
       await inScope(pool, scope, async (client) => {
         await store.setRules(client, scope.tenant_id, rules);
-        await recordAction(client, { scope, verb: 'alert_rules_set', detail: { rules } });
+        await audit(client, principal, { verb: 'alert_rules', detail: { rules } });
       });
       return { status: 200, body: await show(scope) };
     },
@@ -134,7 +135,7 @@ export function addAlertRoutes(api: Api, { pool }: { pool: Pool }): void {
       const scope = scopeOf(principal);
       const alert = await inScope(pool, scope, async (client) => {
         const found = own(scope, await store.acknowledge(client, id, principal.user_id));
-        await recordAction(client, { scope, verb: 'alert_acknowledged', alert_id: id });
+        await audit(client, principal, { verb: 'alert_acknowledge', alert_id: id });
         return found;
       });
       return { status: 200, body: shown(alert) };
@@ -159,12 +160,17 @@ export function addAlertRoutes(api: Api, { pool }: { pool: Pool }): void {
       checkUntil(until);
       const alert = await inScope(pool, scope, async (client) => {
         const found = own(scope, await store.silence(client, id, { until, userId: principal.user_id }));
-        await recordAction(client, { scope, verb: 'alert_silenced', alert_id: id, detail: { until } });
+        await audit(client, principal, { verb: 'alert_silence', alert_id: id, detail: { until } });
         return found;
       });
       return { status: 200, body: shown(alert) };
     },
   );
+}
+
+async function audit(client: Client, principal: Principal, action: Omit<Action, 'tenant_id'>): Promise<void> {
+  const actor = actorOf(principal);
+  await recordActions(client, actor, [{ ...action, tenant_id: actor.scope.tenant_id }]);
 }
 
 function checkUntil(until: Date | null): void {

@@ -6,10 +6,12 @@ import type { Logger } from '@ragline/runtime/logger';
 import type { Api } from '@ragline/web/api';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
+import { recordActions } from './audit.ts';
 import { type ExportFormat, exportFormats, exportText } from './export.ts';
 import { mayRead, scopeOf, tags } from './http.ts';
 import { filterFrom, filterQuery } from './letter-filter.ts';
 import type { Mask } from './letter-view.ts';
+import { inScope } from './scope.ts';
 
 const contentTypes: Record<ExportFormat, string> = {
   ndjson: 'application/x-ndjson; charset=utf-8',
@@ -53,12 +55,10 @@ export function addExportRoutes(
       }
       running += 1;
       try {
-        const pieces = exportText(pool, {
-          scope: scopeOf(principal),
-          filter: filterFrom(query),
-          format,
-          mask,
-        });
+        const scope = scopeOf(principal);
+        const action = { verb: 'export', tenant_id: scope.tenant_id, detail: { format, ...query } } as const;
+        await inScope(pool, scope, (client) => recordActions(client, principal, [action]));
+        const pieces = exportText(pool, { scope, filter: filterFrom(query), format, mask });
         // The head, and the first letters before anything is promised: a database that is away is a 503, not a cut.
         const begun = [await pieces.next(), await pieces.next()];
         res.statusCode = 200;
