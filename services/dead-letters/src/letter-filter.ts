@@ -2,8 +2,8 @@
 import type { Client } from '@ragline/postgres/pool';
 import { text, timestamp, uuid } from '@ragline/web/fields';
 import { z } from 'zod';
-import { keyFrom } from './letter-key.ts';
 import { type LetterState, type LetterSummary, letterStates, summaryColumns } from './letter.ts';
+import { keyFrom } from './letter-key.ts';
 import { wordQuery } from './letter-words.ts';
 import type { Scope } from './scope.ts';
 
@@ -15,11 +15,14 @@ export const filterQuery = {
   tenant: uuid.optional().meta({ description: 'Whose; of use to operators.' }),
   error_code: text(128, 1).optional(),
   fingerprint: text(64, 1).optional().meta({ description: 'Of one group of letters that failed alike.' }),
-  key: text(1024, 1).optional().meta({ description: 'The record’s key: its text, or `base64:` and its bytes.' }),
+  key: text(1024, 1)
+    .optional()
+    .meta({ description: 'The record’s key: its text, or `base64:` and its bytes.' }),
   from: timestamp.optional().meta({ description: 'Kept at this time or later.' }),
   to: timestamp.optional().meta({ description: 'Kept at this time or earlier.' }),
   q: text(200, 1).optional().meta({
-    description: 'Words of ids, error, key and value, all of them; from four letters on also the beginning of one.',
+    description:
+      'Words of ids, error, key and value, all of them; from four letters on also the beginning of one.',
   }),
 };
 
@@ -243,7 +246,10 @@ function tenantsOf(filter: Filter, scope: Scope): string[] {
 /** A letter's id begins with the milliseconds at which it was kept. */
 function idRange({ from, to }: Filter, before: string | undefined): [low: string, high: string] {
   const high = to === undefined ? lastId : firstIdAt(to.getTime() + 1);
-  return [from === undefined ? firstId : firstIdAt(from.getTime()), before !== undefined && before < high ? before : high];
+  return [
+    from === undefined ? firstId : firstIdAt(from.getTime()),
+    before !== undefined && before < high ? before : high,
+  ];
 }
 
 const firstId = '00000000-0000-0000-0000-000000000000';

@@ -1,14 +1,16 @@
 /** A dead letter as it is stored; see migrations/0401. */
 
+import type { StoredHeaders } from '@ragline/streams/parking/headers';
+
 export const letterStates = ['waiting', 'replaying', 'resolved', 'discarded'] as const;
 export type LetterState = (typeof letterStates)[number];
 
 /** Who wrote the letter: RAGline's runner, Spring Kafka, Kafka Connect, Kafka Streams, a share group, or nobody known. */
 export type LetterSource = 'ragline' | 'spring' | 'connect' | 'streams' | 'share' | 'unknown';
 
-export type HeaderValue = { t: string } | { b: string };
-/** As stored everywhere: text, or base64 where it is none; an array where the record has the name several times. */
-export type StoredHeaders = Record<string, HeaderValue | HeaderValue[]>;
+export type { StoredHeaders };
+/** Text, or base64 where it is none; with `all` when the record has the name several times: then it is the last of them. */
+export type HeaderValue = StoredHeaders[string];
 
 /** What makes letters alike, and so why they stand in one group. */
 export type FingerprintParts = {

@@ -10,6 +10,7 @@ import {
 } from './letter.ts';
 import { type Filter, type PageOf, pageOfLetters } from './letter-filter.ts';
 import { inScope, type Scope } from './scope.ts';
+import { type GroupPage, groupsOf, type LetterGroup, type Stats, statsOf } from './sums.ts';
 
 export type LetterStore = ReturnType<typeof letterStore>;
 
@@ -30,6 +31,14 @@ export function letterStore(pool: Pool) {
     /** undefined also when it is another tenant's. */
     get(scope: Scope, id: string): Promise<WholeLetter | undefined> {
       return inScope(pool, scope, (client) => wholeLetter(client, id));
+    },
+
+    groups(scope: Scope, page: GroupPage): Promise<LetterGroup[]> {
+      return inScope(pool, scope, (client) => groupsOf(client, scope, page));
+    },
+
+    stats(scope: Scope): Promise<Stats> {
+      return inScope(pool, scope, (client) => statsOf(client, scope));
     },
   };
 }

@@ -1,0 +1,197 @@
+/**
+ * What became of replays: read from the group's own line and inbox, where nothing can be lost on the way. There is no
+ * topic on which a group would answer.
+ *
+ *   gone from its line, or in the inbox → resolved · dead once more → waiting, with the attempt
+ */
+import type { Client, Pool } from '@ragline/postgres/pool';
+import type { Logger } from '@ragline/runtime/logger';
+import { appendLetterEvents, type Encode, type LetterEvent } from './events.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { type LetterRow, rowColumns } from './letter.ts';
+import { append, type Known, stateAfter } from './letter-keep.ts';
+import { inScope, system } from './scope.ts';
+import { setState } from './store.ts';
+
+/** As streams.fate gives it. */
+export type Fate = {
+  state: string;
+  deaths: number | null;
+  attempt: number | null;
+  error: unknown;
+  outcome: string | null;
+};
+
+export type Verdict = 'pending' | 'resolved' | 'discarded' | 'failed';
+
+type Asked = Pick<LetterRow, 'parked_record' | 'deaths'>;
+
+/** What the fate of a letter that is being replayed means. */
+export function verdictOf({ parked_record, deaths }: Asked, fate: Fate): Verdict {
+  if (fate.state === 'gone') {
+    if (fate.outcome !== null) return stateAfter(fate.outcome) === 'discarded' ? 'discarded' : 'resolved';
+    // A record leaves its line only when its id is closed; that the inbox does not know it any more is its age.
+    return parked_record === null ? 'pending' : 'resolved';
+  }
+  // Dead as before: nobody has told its line yet.
+  return fate.state === 'dead' && (fate.deaths ?? 0) > deaths ? 'failed' : 'pending';
+}
+
+const atOnce = 1_000;
+const busyEveryMs = 200;
+const idleEveryMs = 1_000;
+
+export type SettlerOptions = { pool: Pool; encoder: () => Promise<Encode>; log: Logger };
+
+export type Settler = { stop(): Promise<void> };
+
+/** Looks again and again, on every instance: what one has locked, another passes over. */
+export function startSettler(options: SettlerOptions): Settler {
+  const stopping = new AbortController();
+  let behind: Place = start;
+  let wake = () => {};
+
+  const running = (async () => {
+    while (!stopping.signal.aborted) {
+      let waitMs = idleEveryMs;
+      try {
+        const { next, asked } = await settle(options, behind);
+        behind = next;
+        if (asked > 0) waitMs = busyEveryMs;
+        // More than one round's worth: what comes behind waits for no pause.
+        if (next !== start) waitMs = 0;
+      } catch (error) {
+        options.log.warn('outcomes of replays could not be read', { error });
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, waitMs);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  })();
+
+  return {
+    async stop() {
+      stopping.abort();
+      wake();
+      await running;
+    },
+  };
+}
+
+/** Where a round goes on: those whose group is away stay, and must not hide the others. */
+export type Place = { since: Date | string; id: string };
+
+export const start: Place = { since: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
+
+/** One round over at most a thousand letters that are being replayed, oldest first. */
+export async function settle(
+  { pool, encoder }: Omit<SettlerOptions, 'log'>,
+  behind: Place = start,
+): Promise<{ next: Place; asked: number; settled: number }> {
+  const encode = await encoder();
+  return inScope(pool, system, async (client) => {
+    const letters = await replaying(client, behind);
+    const last = letters.at(-1);
+    if (last === undefined) return { next: start, asked: 0, settled: 0 };
+    const fates = await fatesOf(client, letters);
+    const by: Record<Verdict, LetterRow[]> = { pending: [], resolved: [], discarded: [], failed: [] };
+    const events: LetterEvent[] = [];
+    for (const [index, letter] of letters.entries()) {
+      const fate = fates[index];
+      if (fate === undefined) continue;
+      const verdict = verdictOf(letter, fate);
+      by[verdict].push(letter);
+      if (verdict === 'failed') events.push(...(await failedAgain(client, letter, fate)));
+    }
+    for (const state of ['resolved', 'discarded'] as const) {
+      const fields = state === 'discarded' ? { discard_reason: 'discarded in its line' } : {};
+      for (const letter of await setState(client, by[state], state, fields)) {
+        events.push({ event_type: `dead_letter_${state}`, user_id: null, letter });
+      }
+    }
+    await appendLetterEvents(client, encode, events);
+    const next =
+      letters.length < atOnce ? start : { since: last.replaying_since ?? start.since, id: last.id };
+    return { next, asked: letters.length, settled: letters.length - by.pending.length };
+  });
+}
+
+async function replaying(client: Client, { since, id }: Place): Promise<LetterRow[]> {
+  const { rows } = await client.query<LetterRow>({
+    name: 'dead_letters_replaying',
+    // Truncated to what a Date holds, so that the place of one row is not before itself.
+    text: `SELECT ${rowColumns} FROM dead_letters.letter l
+            WHERE l.state = 'replaying' AND l.source = 'ragline' AND l.inbox_id IS NOT NULL
+              AND l.replaying_since >= $1 AND (l.replaying_since > $1::timestamptz + interval '1 ms' OR l.id > $2)
+            ORDER BY l.replaying_since, l.id LIMIT $3 FOR UPDATE SKIP LOCKED`,
+    values: [since, id, atOnce],
+  });
+  return rows;
+}
+
+async function fatesOf(client: Client, letters: readonly LetterRow[]): Promise<Fate[]> {
+  const { rows } = await client.query<Fate>({
+    name: 'dead_letters_fates',
+    // One row for each, in their order.
+    text: 'SELECT state, deaths, attempt, error, outcome FROM streams.fate($1, $2, $3)',
+    values: [
+      letters.map(({ parked_record }) => parked_record),
+      letters.map(({ group_id }) => group_id),
+      letters.map(({ inbox_id }) => inbox_id),
+    ],
+  });
+  return rows;
+}
+
+/** The group's announcement on its topic will say the same once more; by then it is a copy. */
+async function failedAgain(client: Client, letter: LetterRow, fate: Fate): Promise<LetterEvent[]> {
+  const said = errorOf(fate.error);
+  const failed_at = new Date(said.failed_at);
+  const error = {
+    error_code: said.code,
+    error_class: said.class,
+    error_message: said.message,
+    error_stack: said.stack,
+  };
+  const { group_id, event_type } = letter;
+  const { fingerprint, parts: fingerprint_parts } = fingerprintOf({ group_id, event_type, ...error });
+  const known: Known & { id: string } = { ...letter, seen: ['', ''] };
+  const [, , event] = await append(client, known, {
+    ...letter,
+    ...error,
+    fingerprint,
+    fingerprint_parts,
+    deaths: fate.deaths ?? letter.deaths + 1,
+    attempts: said.attempt > 0 ? said.attempt : letter.attempts + 1,
+    failed_at: Number.isNaN(failed_at.getTime()) ? new Date() : failed_at,
+  });
+  return event === undefined ? [] : [event];
+}
+
+/** A line's error, as packages/streams keeps it in parked_record.error. */
+function errorOf(error: unknown) {
+  const fields = typeof error === 'object' && error !== null ? error : {};
+  const field = (name: string): unknown => Reflect.get(fields, name);
+  const text = (name: string): string | null => {
+    const value = field(name);
+    return typeof value === 'string' && value !== '' ? value : null;
+  };
+  const {
+    code,
+    class: kind,
+    message,
+    stack,
+  } = {
+    code: text('code'),
+    class: text('class'),
+    message: text('message'),
+    stack: text('stack'),
+  };
+  const attempt = Number(field('attempt'));
+  const failed_at = text('failed_at') ?? '';
+  return { code, class: kind, message, stack, failed_at, attempt: Number.isInteger(attempt) ? attempt : 0 };
+}
