@@ -9,7 +9,7 @@ const rights = rightsOf({
 });
 const mayWrite = (user: string) =>
   (rights[user] ?? [])
-    .filter((it) => it.resource === 'topic' && it.operations.includes('write'))
+    .filter((it) => it.resource === 'topic' && it.denied !== true && it.operations.includes('write'))
     .map((it) => it.name);
 
 describe('rights on Kafka', () => {
@@ -22,9 +22,23 @@ describe('rights on Kafka', () => {
     assert.deepEqual(mayWrite('notifications'), ['notifications.dlq']);
   });
 
-  it('give nobody a right on everything', () => {
+  it('give nobody a right on everything but the reader of dead letters, whose topics are known by their ending', () => {
     const entries = aclEntries(rights);
-    assert.ok(entries.every(({ resourceName, principal }) => resourceName !== '*' && principal !== 'User:*'));
+    const wide = entries.filter(
+      ({ resourceName, principal }) => resourceName === '*' || principal === 'User:*',
+    );
+    assert.deepEqual([...new Set(wide.map(({ principal }) => principal))], ['User:dead-letters']);
     assert.ok(entries.length > 20);
+  });
+
+  it('keep the reader of dead letters away from every topic that is known to be something else', () => {
+    const denied = (rights['dead-letters'] ?? []).filter((it) => it.denied);
+    const may = (name: string, operation: 'read' | 'write') =>
+      !denied.some((it) => it.name === name && it.operations.includes(operation));
+    for (const name of ['orders.v1', 'notifications.v1', '_connect.heartbeat', '__consumer_offsets']) {
+      assert.deepEqual([may(name, 'read'), may(name, 'write')], [false, false], name);
+    }
+    assert.deepEqual([may('chat.dlq', 'read'), may('chat.dlq', 'write')], [true, false]);
+    assert.deepEqual([may('chat.replay', 'read'), may('chat.replay', 'write')], [true, true]);
   });
 });

@@ -10,6 +10,8 @@ type Right = {
   resource: 'topic' | 'group' | 'transaction' | 'cluster';
   name: string;
   match: 'literal' | 'prefixed';
+  /** Kafka asks for denials first: what is denied stays so, whatever is allowed. */
+  denied?: true;
   operations: ('read' | 'write' | 'describe' | 'create' | 'describe_configs' | 'idempotent_write')[];
 };
 
@@ -30,6 +32,7 @@ export function rightsOf({ fromOutbox, ofConnect, deadLettersOf }: TopicNames): 
     { resource: 'group', name: user, match: 'prefixed', operations: ['read', 'describe'] },
   ];
   const deadLetters = Object.entries(deadLettersOf);
+  const others = [...fromOutbox, ...ofConnect, ...connectTopics, ...kafkaTopics];
   return {
     connect: [
       ...connectTopics.map((name) =>
@@ -59,10 +62,29 @@ export function rightsOf({ fromOutbox, ofConnect, deadLettersOf }: TopicNames): 
       ...deadLetters
         .filter(([group]) => group.startsWith('notifications'))
         .map(([, name]) => topic(name, ['write', 'describe'])),
-      { resource: 'cluster', name: 'kafka-cluster', match: 'literal', operations: ['idempotent_write'] },
+      idempotentWrite,
+    ],
+    // Dead letters are read from whatever ends in .dlq and sent back to whatever ends in .replay, also of groups that
+    // come later or are others' own; Kafka knows no endings. So: everything but what is known to be something else.
+    'dead-letters': [
+      topic('*', ['read', 'write', 'describe']),
+      ...others.map((name) => ({ ...topic(name, ['read', 'write']), denied: true as const })),
+      ...deadLetters.map(([, name]) => ({ ...topic(name, ['write']), denied: true as const })),
+      { resource: 'group', name: 'dead-letters', match: 'prefixed', operations: ['read', 'describe'] },
+      idempotentWrite,
     ],
   };
 }
+
+/** Of the broker itself. */
+const kafkaTopics = ['__consumer_offsets', '__transaction_state'];
+
+const idempotentWrite: Right = {
+  resource: 'cluster',
+  name: 'kafka-cluster',
+  match: 'literal',
+  operations: ['idempotent_write'],
+};
 
 const topic = (name: string, operations: Right['operations']): Right => ({
   resource: 'topic',
@@ -90,12 +112,12 @@ const operationTypes = {
 /** The table as Kafka's ACL entries. */
 export function aclEntries(rights: Record<string, Right[]>): AclEntry[] {
   return Object.entries(rights).flatMap(([user, list]) =>
-    list.flatMap(({ resource, name, match, operations }) =>
+    list.flatMap(({ resource, name, match, operations, denied }) =>
       operations.map((operation) => ({
         principal: `User:${user}`,
         host: '*',
         operation: operationTypes[operation],
-        permissionType: AclPermissionTypes.ALLOW,
+        permissionType: denied ? AclPermissionTypes.DENY : AclPermissionTypes.ALLOW,
         resourceType: resources[resource],
         resourceName: name,
         resourcePatternType:

@@ -4,7 +4,11 @@ import { parseInstances } from './instances.ts';
 
 describe('RAGLINE_INSTANCES', () => {
   it('reads names with numbers', () => {
-    assert.deepEqual(parseInstances('notifications=2, orders=3'), { notifications: 2, orders: 3 });
+    assert.deepEqual(parseInstances('notifications=2, orders=3,dead-letters=2'), {
+      notifications: 2,
+      orders: 3,
+      'dead-letters': 2,
+    });
   });
 
   it('is one of each when it is not set', () => {

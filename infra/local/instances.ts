@@ -2,7 +2,7 @@
 import { SettingsError } from '@ragline/runtime/settings';
 import { choosePort } from './ports.ts';
 
-export const serviceNames = ['identity', 'orders', 'notifications', 'gateway'] as const;
+export const serviceNames = ['identity', 'orders', 'notifications', 'dead-letters', 'gateway'] as const;
 export type ServiceName = (typeof serviceNames)[number];
 export type Instances = Partial<Record<ServiceName, number>>;
 
@@ -42,7 +42,12 @@ export type Instance = {
   metricsPort?: number;
 };
 
-const usualServicePorts = { identity: 8101, orders: 8102, notifications: 8103 } as const;
+const usualServicePorts = {
+  identity: 8101,
+  orders: 8102,
+  notifications: 8103,
+  'dead-letters': 8104,
+} as const;
 const usualMetricsPort = 8100;
 
 /** One entry an instance. The first ones get the usual ports, the others those ten above (8113 is notifications-2). */

@@ -37,6 +37,7 @@ export function settingsOf(instance: Instance, context: ServiceContext): Record<
   return {
     ...inherited,
     RAGLINE_ENV: env.RAGLINE_ENV || 'development',
+    RAGLINE_FAILPOINTS: failpointsOf(env),
     HOST: host,
     PORT: String(instance.port),
     INSTANCE: instance.name,
@@ -83,16 +84,26 @@ function ownSettings(instance: Instance, context: ServiceContext): Record<string
       ORDERS_URL: urlOf(context, 'orders'),
       ALLOWED_ORIGINS: originsOf(context),
     }),
+    'dead-letters': () => ({
+      ...kafkaUser('dead-letters', addresses.KAFKA_PASSWORD_DEAD_LETTERS),
+      DATABASE_URL: addresses.DATABASE_URL_RAGLINE_DEAD_LETTERS,
+    }),
     gateway: () => ({
       METRICS_PORT: String(instance.metricsPort ?? 0),
       IDENTITY_URLS: urlsOf(context, 'identity').join(','),
       ORDERS_URLS: urlsOf(context, 'orders').join(','),
       NOTIFICATIONS_URLS: urlsOf(context, 'notifications').join(','),
+      DEAD_LETTERS_URLS: urlsOf(context, 'dead-letters').join(','),
       ...sentinel(context),
       REDIS_URL: addresses.REDIS_URL,
     }),
   };
   return byService[instance.service]();
+}
+
+/** Off in production, whatever is not refused before; on elsewhere, so that `ragline demo poison` works. */
+function failpointsOf(env: NodeJS.ProcessEnv): string {
+  return env.RAGLINE_FAILPOINTS || (env.RAGLINE_ENV === 'production' ? 'off' : 'on');
 }
 
 /** In production there are no sample users: whoever wants the sentinel makes its users, and sets their password. */

@@ -47,4 +47,9 @@ describe('settings of a start', () => {
     const env = { RAGLINE_ENV: 'production', ...outsideParts, ...ownSecrets, RAGLINE_DEMO_PASSWORD: 'tulip' };
     assert.match(productionFaults(env).join(), /sample users/);
   });
+
+  it('may let no record name its own failure in production', () => {
+    const env = { RAGLINE_ENV: 'production', ...outsideParts, ...ownSecrets, RAGLINE_FAILPOINTS: 'on' };
+    assert.match(productionFaults(env).join(), /failpoints are refused/);
+  });
 });

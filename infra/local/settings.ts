@@ -1,5 +1,6 @@
 /** Judges the settings of everything that is about to start, before anything connects or is written. */
 import { SettingsError } from '@ragline/runtime/settings';
+import { readConfig as readDeadLettersConfig } from '../../services/dead-letters/src/config.ts';
 import { readConfig as readGatewayConfig } from '../../services/gateway/src/config.ts';
 import {
   configFaults as identityFaults,
@@ -20,6 +21,7 @@ const judges: Record<ServiceName, (env: NodeJS.ProcessEnv) => string[]> = {
   identity: (env) => identityFaults(readIdentityConfig(env)),
   orders: (env) => ordersFaults(readOrdersConfig(env)),
   notifications: (env) => faultless(readNotificationsConfig(env)),
+  'dead-letters': (env) => faultless(readDeadLettersConfig(env)),
 };
 
 /** For a service whose settings are well when they can be read. */
@@ -56,5 +58,6 @@ export function productionFaults(env: NodeJS.ProcessEnv): string[] {
     .map((name) => `an embedded ${name} is refused: set ${settingOf[name]}`);
   const missing = secretNames.filter((name) => !env[name]).map((name) => `${name} must be set`);
   const demo = env.RAGLINE_DEMO_PASSWORD ? ['RAGLINE_DEMO_PASSWORD: sample users are refused'] : [];
-  return [...embedded, ...missing, ...demo].map((fault) => `RAGLINE_ENV=production: ${fault}`);
+  const failpoints = env.RAGLINE_FAILPOINTS === 'on' ? ['RAGLINE_FAILPOINTS: failpoints are refused'] : [];
+  return [...embedded, ...missing, ...demo, ...failpoints].map((fault) => `RAGLINE_ENV=production: ${fault}`);
 }

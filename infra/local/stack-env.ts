@@ -20,7 +20,7 @@ export function stackEnv({ context, instances, parts, services }: StackParts): R
     RAGLINE_LOGS: context.logsDir,
   };
   for (const { service, number, port, metricsPort } of instances) {
-    const suffix = `${service.toUpperCase()}_${number}`;
+    const suffix = `${service.replaceAll('-', '_').toUpperCase()}_${number}`;
     env[`URL_${suffix}`] = `http://${host}:${port}`;
     if (metricsPort) env[`METRICS_URL_${suffix}`] = `http://${host}:${metricsPort}/metrics`;
   }

@@ -231,7 +231,7 @@ function addSampleData(
 
 /** The gateway first, so that nothing new comes in; then those that carry events on, then those that make them. */
 async function stopServices(services: readonly SupervisedProcess[]): Promise<void> {
-  for (const wave of ['gateway', 'notifications', 'orders', 'identity']) {
+  for (const wave of ['gateway', 'notifications', 'dead-letters', 'orders', 'identity']) {
     await Promise.all(services.filter(({ name }) => name.startsWith(`${wave}-`)).map((it) => it.stop()));
   }
 }

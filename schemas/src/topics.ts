@@ -19,8 +19,8 @@ export type Topic = {
   maxMessageBytes: number;
   schema: SchemaName | null;
   compatibility: Compatibility | null;
-  /** The service whose outbox (or, for a dead letter topic, whose group) writes it. */
-  owner: 'identity' | 'orders' | 'notifications' | 'dead-letters' | 'connect';
+  /** The service whose outbox (or, for a dead letter topic, whose group) writes it; `others`: a group that is not of ours. */
+  owner: 'identity' | 'orders' | 'notifications' | 'dead-letters' | 'connect' | 'others';
 };
 
 const hourMs = 3_600_000;
@@ -109,6 +109,23 @@ export const allTopics: readonly Topic[] = Object.values(topics);
 /** Name of the topic that keeps what the group gave up on. */
 export function deadLetterTopicOf(groupId: string): string {
   return `${groupId}.dlq`;
+}
+
+/**
+ * The topics that a group needs beside those that it reads, with as many partitions as the largest of them.
+ *
+ * @param retryTopics names of its tiers and its replay topic (`retryTopicsOf` of packages/streams): only for a group
+ *   that keeps no order. One that does keeps what waits in Postgres.
+ */
+export function groupTopics(group: {
+  groupId: string;
+  owner: Topic['owner'];
+  partitions: number;
+  retryTopics?: readonly string[];
+}): Topic[] {
+  const letters = deadLetters(group.groupId, group.owner, group.partitions);
+  const waiting = (group.retryTopics ?? []).map((name) => ({ ...letters, name, retentionMs: 7 * dayMs }));
+  return [...waiting, letters];
 }
 
 /** The registry's subject of the topic's values. */

@@ -1,5 +1,6 @@
 /** ragline topics: the topics of schemas/src/topics.ts, on Kafka. */
-import { allTopics } from '@ragline/schemas/topics';
+import { allTopics, groupTopics, type Topic } from '@ragline/schemas/topics';
+import { delaysFrom, retryTopicsOf, usualDelaysMs } from '@ragline/streams/retry/names';
 import type { Command } from 'commander';
 import { applyTopics, inspectTopics } from './parts/apply-topics.ts';
 import { kafkaFrom, withAdmin } from './parts/kafka.ts';
@@ -7,6 +8,7 @@ import { duration, print } from './parts/output.ts';
 import { readSettings } from './parts/settings.ts';
 
 type Options = { json?: boolean };
+type GroupOptions = Options & { partitions: string; order: string; delays?: string };
 
 export function register(program: Command): void {
   const topics = program.command('topics').description('Kafka topics: how they are, and as they should be.');
@@ -36,4 +38,39 @@ export function register(program: Command): void {
       const kafka = kafkaFrom(await readSettings(), 'ragline-topics');
       print(await withAdmin(kafka, (admin) => applyTopics(admin, allTopics)), json === true);
     });
+
+  topics
+    .command('group <id>')
+    .description(
+      'Makes the topics of a consumer group of your own: its dead letters, and where it keeps no order its tiers.',
+    )
+    .requiredOption('--partitions <n>', 'as many as the largest topic that it reads')
+    .option('--order <order>', 'by-key or none', 'by-key')
+    .option('--delays <list>', `of a group without order, in ms (${usualDelaysMs.join(',')})`)
+    .option('--json', 'print JSON')
+    .action(async (id: string, options: GroupOptions) => {
+      const wanted = topicsOfGroup(id, options);
+      const kafka = kafkaFrom(await readSettings(), 'ragline-topics');
+      print(await withAdmin(kafka, (admin) => applyTopics(admin, wanted)), options.json === true);
+    });
+}
+
+/** Throws an Error that names the argument that cannot be. */
+export function topicsOfGroup(
+  id: string,
+  { partitions, order, delays }: Omit<GroupOptions, 'json'>,
+): Topic[] {
+  if (!/^[\w.-]{1,200}$/.test(id)) throw new Error(`${id} is no name of a group`);
+  if (!/^[1-9]\d{0,3}$/.test(partitions))
+    throw new Error(`--partitions ${partitions} is no number from 1 to 9999`);
+  if (order !== 'by-key' && order !== 'none') throw new Error(`--order is by-key or none, not ${order}`);
+  if (order === 'by-key' && delays !== undefined)
+    throw new Error('--delays make topics for a group without order; one with order waits in Postgres');
+  const delaysMs = delays === undefined ? usualDelaysMs : delaysFrom(delays.split(','));
+  return groupTopics({
+    groupId: id,
+    owner: 'others',
+    partitions: Number(partitions),
+    retryTopics: order === 'none' ? retryTopicsOf(id, delaysMs) : [],
+  });
 }

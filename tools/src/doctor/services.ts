@@ -20,7 +20,7 @@ export const cacheCheck: Check = {
 export function serviceChecks(env = readRunningEnv() ?? {}): Check[] {
   const instances = Object.entries(env).flatMap(([name, url]) => {
     const found = /^URL_(.+)_(\d+)$/.exec(name);
-    return found ? [{ name: `${found[1]?.toLowerCase()}-${found[2]}`, url }] : [];
+    return found ? [{ name: `${found[1]?.toLowerCase().replaceAll('_', '-')}-${found[2]}`, url }] : [];
   });
   return instances.map(({ name, url }) => ({
     name,

@@ -40,9 +40,15 @@ export function createTestStacks(folder: string): TestStacks {
           dataDir: join(folder, name),
           ports: 'free',
           partsOnly: name === 'parts',
-          instances: { notifications: 2 },
-          // Limits would fail tests that are merely quick; the tests of limits set their own.
-          env: { ...ownEnvironment(), RAGLINE_RATE_LIMITS: 'off' },
+          instances: { notifications: 2, 'dead-letters': 2 },
+          env: {
+            ...ownEnvironment(),
+            // Limits would fail tests that are merely quick; the tests of limits set their own.
+            RAGLINE_RATE_LIMITS: 'off',
+            // A record that fails for good is a dead letter after three seconds, not after an hour and more.
+            RETRY_DELAYS_MS: '300,600,900,1200',
+            DISCOVER_EVERY_MS: '1000',
+          },
         });
         current = { name, started };
         await started;
