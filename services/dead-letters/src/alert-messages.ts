@@ -17,14 +17,10 @@ const giveUpAfterMs = 24 * 3_600_000;
 const postsAtOnce = 10;
 const secretBytesMin = 24;
 
-/** What is wrong with the settings, as readSettings words it; empty when they are right or both not set. */
-export function targetFaults({
-  url,
-  secret,
-}: {
-  url: string | undefined;
-  secret: string | undefined;
-}): string[] {
+type TargetSettings = { url: string | undefined; secret: string | undefined };
+
+/** What is wrong with the settings, as readSettings words it; empty when they are right or not set. */
+export function targetFaults({ url, secret }: TargetSettings): string[] {
   if (url === undefined) return [];
   const faults: string[] = [];
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
@@ -40,6 +36,11 @@ export function targetFaults({
     faults.push(`ALERT_SECRET must be set with ALERT_URL: base64 of ${secretBytesMin} bytes or more`);
   }
   return faults;
+}
+
+/** undefined where no URL is set: alerts are then rows, events and metrics only. */
+export function targetFrom({ url, secret }: TargetSettings): AlertTarget | undefined {
+  return url === undefined || secret === undefined ? undefined : { url, secret };
 }
 
 /**

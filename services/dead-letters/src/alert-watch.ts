@@ -12,7 +12,7 @@ import { inScope, system } from './scope.ts';
 export type WatchParts = {
   pool: Pool;
   /** Without one, alerts are rows, events and metrics only. */
-  target?: AlertTarget;
+  target: AlertTarget | undefined;
   /** The encoder of dead_letter_v1; while it cannot be had, rounds measure and decide nothing. */
   encoder: () => Promise<Encode>;
   everyMs?: number;
