@@ -212,13 +212,13 @@ END $$;
 
 -- What there is to do, for all partitions that a process owns at once. held: the epoch is still the lease's.
 CREATE FUNCTION streams.look(p_group text, p_topics text[], p_partitions int[], p_epochs bigint[])
-  RETURNS TABLE (topic text, partition int, held boolean, due boolean, unannounced boolean)
+  RETURNS TABLE (topic text, partition int, epoch bigint, held boolean, due boolean, unannounced boolean)
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM streams.require_group(p_group);
   RETURN QUERY
     WITH waiting AS MATERIALIZED (SELECT r.parked_id FROM streams.parked_record r WHERE r.announced < r.deaths)
-    SELECT p.topic, p.partition,
+    SELECT p.topic, p.partition, p.epoch,
            EXISTS (SELECT FROM streams.lease l
                     WHERE l.group_id = p_group AND l.topic = p.topic AND l.partition = p.partition AND l.epoch = p.epoch),
            EXISTS (SELECT FROM streams.parked_key k

@@ -1,45 +1,78 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { describe, it } from 'mocha';
-import { afterFailure, retryDelaysMs } from './after-failure.ts';
-import type { Failure } from './errors.ts';
+import { afterFailure, defaultPolicy, type RetryPolicy, routed } from './after-failure.ts';
+import { PermanentError, UnavailableError } from './errors.ts';
 
-const unknown: Failure = { kind: 'unknown', code: 'handler_failed' };
-const away: Failure = { kind: 'unavailable' };
-const lowest = () => 0;
-const highest = () => 0.999_999;
+const first = { attempt: 1, conflicts: 0, pauses: 0 };
+const policy: RetryPolicy = { ...defaultPolicy, delaysMs: [10, 20], jitterMs: 0 };
+const unknown = { kind: 'unknown', code: 'handler_failed' } as const;
+const steps = (attempts: number[], of = policy) =>
+  attempts.map((attempt) => afterFailure(unknown, { ...first, attempt }, of, () => 0));
 
-describe('the step after a failure', () => {
+describe('what happens after a failure', () => {
   it('gives up at once what trying again cannot help', () => {
-    for (const attempt of [1, 2, 6]) {
-      const step = afterFailure({ kind: 'permanent', code: 'value_null' }, attempt, 0, lowest);
-      assert.deepEqual(step, { kind: 'dead-letter', errorCode: 'value_null' });
+    const step = afterFailure({ kind: 'permanent', code: 'value_null' }, first, policy, Math.random);
+    assert.deepEqual(step, { kind: 'dead-letter', errorCode: 'value_null' });
+  });
+
+  it('climbs the ladder, then gives up', () => {
+    assert.deepEqual(steps([1, 2, 3]), [
+      { kind: 'retry', delayMs: 10, errorCode: 'handler_failed' },
+      { kind: 'retry', delayMs: 20, errorCode: 'handler_failed' },
+      { kind: 'dead-letter', errorCode: 'handler_failed' },
+    ]);
+  });
+
+  it('never tries again before the delay is over, nor more than the jitter after it', () => {
+    const jittered = { ...policy, jitterMs: 500 };
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 2 }),
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        (attempt, random) => {
+          const step = afterFailure(unknown, { ...first, attempt }, jittered, () => random);
+          assert.ok(step.kind === 'retry');
+          const delayMs = [10, 20][attempt - 1] ?? 0;
+          assert.ok(step.delayMs >= delayMs && step.delayMs <= delayMs + 500);
+        },
+      ),
+    );
+  });
+
+  it('lets the partition wait, whatever the attempt, while something is away', () => {
+    for (const pauses of [0, 1, 5, 50]) {
+      const step = afterFailure({ kind: 'unavailable' }, { ...first, attempt: 99, pauses }, policy, () => 0);
+      assert.deepEqual(step, { kind: 'pause', delayMs: Math.min(250 * 2 ** pauses, 4_000) });
     }
   });
 
-  it('tries anything else again five times, ten seconds in all, and then gives it up', () => {
-    const steps = [1, 2, 3, 4, 5, 6].map((attempt) => afterFailure(unknown, attempt, 0, lowest));
-    const delays = steps.flatMap((step) => (step.kind === 'retry' ? [step.delayMs] : []));
-    assert.deepEqual(delays, retryDelaysMs);
-    const sum = delays.reduce((total, delay) => total + delay, 0);
-    assert.ok(sum > 9_900 && sum <= 10_000, `${sum} ms`);
-    assert.deepEqual(steps.at(-1), { kind: 'dead-letter', errorCode: 'handler_failed' });
+  it('tries again in place, a few times, what met another transaction', () => {
+    const conflict = { kind: 'conflict', code: 'handler_failed' } as const;
+    const kinds = [0, 1, 4, 5].map(
+      (conflicts) => afterFailure(conflict, { ...first, conflicts }, policy, () => 0).kind,
+    );
+    assert.deepEqual(kinds, ['again', 'again', 'again', 'retry']);
   });
 
-  it('waits longer each time, and never longer than planned', () => {
-    for (let attempt = 1; attempt <= 5; attempt += 1) {
-      const early = afterFailure(unknown, attempt, 0, highest);
-      const late = afterFailure(unknown, attempt, 0, lowest);
-      assert.ok(early.kind === 'retry' && late.kind === 'retry');
-      assert.ok(early.delayMs < late.delayMs && early.delayMs >= late.delayMs * 0.79);
-    }
+  it('gives nothing up where nobody stands behind', () => {
+    const stubborn: RetryPolicy = { ...policy, whenExhausted: 'keep-trying' };
+    for (const step of steps([1, 2, 30, 3_000], stubborn)) assert.equal(step.kind, 'again');
+    const permanent = afterFailure({ kind: 'permanent', code: 'x' }, first, stubborn, () => 0);
+    assert.equal(permanent.kind, 'again');
   });
 
-  it('waits for what is away however often, spends no attempt, and looks again within four seconds', () => {
-    for (const attempt of [1, 5, 6, 1_000]) {
-      for (const pauses of [0, 1, 7, 1_000_000]) {
-        const step = afterFailure(away, attempt, pauses, lowest);
-        assert.ok(step.kind === 'pause' && step.delayMs >= 250 && step.delayMs <= 4_000);
-      }
-    }
+  it('takes the route of an error before the general rule', () => {
+    const routes = { refused: 'retry', UnavailableError: 'dead-letter', TypeError: 'unavailable' } as const;
+    assert.deepEqual(routed(new PermanentError('refused', 'no'), routes), {
+      kind: 'unknown',
+      code: 'refused',
+    });
+    assert.deepEqual(routed(new UnavailableError('away'), routes), {
+      kind: 'permanent',
+      code: 'unavailable',
+    });
+    assert.deepEqual(routed(new TypeError('no'), routes), { kind: 'unavailable' });
+    assert.deepEqual(routed(new RangeError('no'), routes), unknown);
   });
 });

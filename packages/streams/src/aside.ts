@@ -22,6 +22,10 @@ export type Aside<E> = {
   setAside(task: Task<E>, step: PutAside, error: unknown): Promise<string>;
   /** The transactions of one attempt, in which these records become handled. */
   claim(tasks: readonly Task<E>[]): Claim;
-  /** Begins nothing more, and resolves when nothing runs. */
+  /** Begins nothing more by itself. */
+  end?(): void;
+  /** Tells the handlers that it runs by itself that their work is not wanted any more. */
+  abort?(): void;
+  /** After `end`, and when no lane runs; resolves when nothing runs here either. */
   close(): Promise<void>;
 };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
+import { defaultPolicy } from './after-failure.ts';
 import { createAssignment } from './assignment.ts';
 import type { FetchedBatch } from './member.ts';
 import { createPartitionRun } from './partition.ts';
@@ -78,6 +79,31 @@ describe('an assignment', () => {
     assert.deepEqual(order, ['1 begins', '1 ends', '2 begins', '2 ends']);
   });
 
+  it('acquires again what a late riser has fenced, once the group says that it is still ours', async () => {
+    const { assignment, take, opened } = aGroup({ committed: 5n });
+    assignment.join({ 'orders.v1': [0] });
+    assert.equal(await take(aBatch(5n, 3)), 'taken');
+    assignment.fenced('orders.v1', 0);
+    assignment.runs()[0]?.end();
+    assert.deepEqual(opened, [0]);
+    assignment.confirmed();
+    // Where the member stands now is not where the group has committed.
+    assert.equal(await take(aBatch(8n, 1)), 'rewind to 5');
+    assert.equal(await take(aBatch(5n, 3)), 'taken');
+    assert.deepEqual(opened, [0, 0]);
+    assignment.confirmed();
+    assert.deepEqual(opened, [0, 0]);
+  });
+
+  it('leaves what was fenced to the next owner when the group joins anew', async () => {
+    const { assignment, opened } = aGroup({ committed: 5n });
+    assignment.join({ 'orders.v1': [0] });
+    assignment.fenced('orders.v1', 0);
+    assignment.join({});
+    assignment.confirmed();
+    assert.deepEqual([opened, assignment.runs()], [[], []]);
+  });
+
   it('steps over entries that hold no records', async () => {
     const { assignment, take } = aGroup({ committed: 0n });
     assignment.join({ 'orders.v1': [0] });
@@ -92,6 +118,7 @@ function aGroup(options: { committed?: bigint; isSlow?: boolean; handler?: () =>
   const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
   const handled: string[] = [];
   const moved: string[] = [];
+  const opened: number[] = [];
   const assignment = createAssignment({
     makeRun: (topic, partition) =>
       createPartitionRun<ConsumedRecord>({
@@ -100,6 +127,7 @@ function aGroup(options: { committed?: bigint; isSlow?: boolean; handler?: () =>
         order: 'by-key',
         work: {
           admit: (record) => record,
+          identityOf: () => undefined,
           async one({ offset }) {
             await options.handler?.();
             handled.push(offset);
@@ -108,7 +136,20 @@ function aGroup(options: { committed?: bigint; isSlow?: boolean; handler?: () =>
           many: undefined,
         },
         slots: createSlots(4),
-        bury: async () => {},
+        aside: {
+          open: async () => void opened.push(partition),
+          waits: () => false,
+          append: async () => 'gone',
+          setAside: async () => 'dead-lettered',
+          claim: () => ({
+            once: async () => assert.fail('not asked for'),
+            onceBatch: async () => assert.fail('not asked for'),
+            async settle() {},
+          }),
+          close: async () => {},
+        },
+        policy: defaultPolicy,
+        onFenced() {},
         onFinished() {},
         onFetching() {},
         log: { debug() {}, info() {}, warn() {}, error() {} },
@@ -128,7 +169,7 @@ function aGroup(options: { committed?: bigint; isSlow?: boolean; handler?: () =>
     if (result.kind === 'taken' && waits) await result.run.idle();
     return result.kind;
   };
-  return { assignment, take, handled, moved, answer };
+  return { assignment, take, handled, moved, opened, answer };
 }
 
 function aBatch(from: bigint, count: number): FetchedBatch {

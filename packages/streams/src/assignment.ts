@@ -30,15 +30,20 @@ export type AssignmentOptions = {
 
 export function createAssignment({ makeRun, committedOffsets, onGone }: AssignmentOptions) {
   let assigned = new Map<string, Assigned>();
+  // Whose lease somebody else has raised, until the group says whose they are.
+  const fenced = new Map<string, PartitionRun>();
   const nameOf = (topic: string, partition: number) => `${topic}/${partition}`;
 
   /** Replaces whatever there was; called synchronously at the join. */
   function join(partitionsOf: Record<string, readonly number[]>): void {
     const before = assigned;
     assigned = new Map();
+    fenced.clear();
     for (const { run } of before.values()) {
       run.end();
       run.abort();
+      // Closes where its records waited aside, also when the partition is another's now.
+      void run.settled().catch(() => {});
     }
     for (const [topic, partitions] of Object.entries(partitionsOf)) {
       const committed = committedOffsets(topic, partitions);
@@ -62,7 +67,7 @@ export function createAssignment({ makeRun, committedOffsets, onGone }: Assignme
     const run = makeRun(topic, partition);
     // A handler of the last assignment may still run: its key's next record waits for it.
     const settled = before.get(nameOf(topic, partition))?.run.settled() ?? Promise.resolve();
-    void settled.then(() => run.begin());
+    beginAfter(settled, run);
     return {
       run,
       committed: undefined,
@@ -121,14 +126,39 @@ export function createAssignment({ makeRun, committedOffsets, onGone }: Assignme
       }
     },
     runs: (): PartitionRun[] => [...assigned.values()].map(({ run }) => run),
+    /** Somebody else has raised the partition's lease; the run that says so has ended. */
+    fenced(topic: string, partition: number): void {
+      const name = nameOf(topic, partition);
+      const ours = assigned.get(name);
+      if (ours !== undefined) fenced.set(name, ours.run);
+    },
+    /**
+     * The group has just said that this assignment holds. What is fenced all the same was fenced by one that woke
+     * up late and is owner no more: we acquire it again, from the committed offset.
+     */
+    confirmed(): void {
+      for (const [name, old] of fenced) {
+        fenced.delete(name);
+        const { topic, partition } = old;
+        if (assigned.get(name)?.run !== old) continue;
+        const committed = committedOffsets(topic, [partition]);
+        committed.catch(() => {});
+        assigned.set(name, assign(topic, partition, committed, assigned));
+      }
+    },
   };
+
+  function beginAfter(settled: Promise<void>, run: PartitionRun): void {
+    // What could not be closed must not keep the partition closed.
+    void settled.catch(() => {}).then(() => run.begin());
+  }
 
   function startOver(name: string, ours: Assigned): PartitionRun {
     const { run: old } = ours;
     old.end();
     old.abort();
     const run = makeRun(old.topic, old.partition);
-    void old.settled().then(() => run.begin());
+    beginAfter(old.settled(), run);
     assigned.set(name, { ...ours, run, committed: undefined });
     return run;
   }

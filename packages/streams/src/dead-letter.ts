@@ -11,6 +11,8 @@ export type Death = {
   notBefore: number;
   firstFailedAt: number;
   failedAt: number;
+  /** Under which the group's inbox knows the record, so that its fate can be asked for. */
+  inboxId?: string | undefined;
 };
 
 export type DeadLetter = { key: Buffer | null; value: Buffer | null; headers: RawHeaders };
@@ -39,19 +41,24 @@ export function deadLetterOf(record: ConsumedRecord, death: Death): DeadLetter {
     'not-before': timeOf(death.notBefore),
     'error-code': death.errorCode,
     'error-class': name,
-    'error-message': cut(message, messageBytesMax),
-    'error-stack': cut(stack, stackBytesMax),
+    'error-message': message,
+    'error-stack': stack,
     'failed-at': timeOf(death.failedAt),
+    ...(death.inboxId === undefined ? {} : { 'inbox-id': death.inboxId }),
   };
   return { key: record.key, value: record.value, headers: { ...once, ...record.headers, ...last } };
 }
 
-function partsOf(error: unknown): { name: string; message: string; stack: string } {
-  if (!(error instanceof Error)) return { name: typeof error, message: String(error), stack: '' };
-  return { name: error.name, message: error.message, stack: error.stack ?? '' };
+/** What a letter says of an error: message and stack cut to what headers may hold. */
+export function partsOf(error: unknown): { name: string; message: string; stack: string } {
+  if (!(error instanceof Error))
+    return { name: typeof error, message: cut(String(error), messageBytesMax), stack: '' };
+  const { name, message, stack = '' } = error;
+  return { name, message: cut(message, messageBytesMax), stack: cut(stack, stackBytesMax) };
 }
 
-function timeOf(ms: number): string {
+/** RFC 3339; '' for what is no time. */
+export function timeOf(ms: number): string {
   const date = new Date(ms);
   // A foreign producer may stamp anything.
   return Number.isNaN(date.getTime()) ? '' : date.toISOString();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
+import { defaultPolicy } from './after-failure.ts';
 import { PermanentError, UnavailableError } from './errors.ts';
 import { createPartitionRun } from './partition.ts';
 import type { ConsumedRecord } from './record.ts';
@@ -137,19 +138,107 @@ describe('the records of a partition', () => {
     assert.deepEqual(effects, ['0', '3', '1', '2']);
   });
 
-  it('tries what fails again in its lane, while other keys go on', async () => {
+  it('puts aside what fails, and what comes after it in its key, while other keys go on', async () => {
     const seen: string[] = [];
+    const parked = new Set<string>();
     const scene = aPartition({
-      one: async ({ offset }, { attempt }) => {
-        seen.push(`${offset}.${attempt}`);
-        if (offset === '0' && attempt === 1) throw new Error('once');
+      one: async ({ offset }) => {
+        seen.push(offset);
+        if (offset === '0') throw new Error('once');
         return 'handled';
       },
     });
+    scene.bury = async ({ record }) => void parked.add(String(record.key));
+    scene.waits = ({ record }) => parked.has(String(record.key));
     scene.run.begin();
     scene.run.add([aRecord(0, 'a'), aRecord(1, 'a'), aRecord(2, 'b')], 0n, 3n);
     await scene.run.idle();
-    assert.deepEqual(seen, ['0.1', '2.1', '0.2', '1.1']);
+    assert.deepEqual([seen, scene.buried, scene.appended], [['0', '2'], ['0'], ['1']]);
+    assert.equal(scene.run.committable(), 3n);
+  });
+
+  it('handles a record whose key waits no longer, after all', async () => {
+    const seen: string[] = [];
+    let waits = true;
+    const scene = aPartition({
+      one: async ({ offset }) => {
+        seen.push(offset);
+        return 'handled';
+      },
+    });
+    scene.waits = () => waits;
+    scene.append = () => {
+      waits = false;
+      return 'gone';
+    };
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a')], 0n, 1n);
+    await scene.run.idle();
+    assert.deepEqual([seen, scene.appended], [['0'], ['0']]);
+  });
+
+  it('reads no more while a line has no room, commits nothing past it, and lets other keys go on', async () => {
+    const seen: string[] = [];
+    let isFull = true;
+    const scene = aPartition({
+      one: async ({ offset }) => {
+        seen.push(offset);
+        return 'handled';
+      },
+    });
+    scene.waits = ({ record }) => String(record.key) === 'a';
+    scene.append = () => (isFull ? 'full' : 'kept');
+    scene.onFetching = (wanted) => {
+      if (!wanted) isFull = false;
+    };
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a'), aRecord(1, 'b')], 0n, 2n);
+    await turnOfTheLoop();
+    assert.deepEqual([seen, scene.run.committable(), scene.fetching], [['1'], 0n, [false]]);
+    await scene.run.idle();
+    assert.deepEqual(
+      [scene.appended, scene.fetching],
+      [
+        ['0', '0'],
+        [false, true],
+      ],
+    );
+  });
+
+  it('stops at once when another owner has the partition, and says so once', async () => {
+    let said = 0;
+    const scene = aPartition({
+      one: async () => {
+        throw Object.assign(new Error('raised'), { name: 'Fenced' });
+      },
+    });
+    scene.onFenced = () => {
+      said += 1;
+    };
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a'), aRecord(1, 'b')], 0n, 2n);
+    await scene.run.idle();
+    await scene.run.settled();
+    assert.deepEqual([said, scene.buried, scene.run.committable()], [1, [], 0n]);
+  });
+
+  it('begins no record before what waits is known, however often that must be asked', async () => {
+    let asked = 0;
+    const seen: number[] = [];
+    const scene = aPartition({
+      one: async () => {
+        seen.push(asked);
+        return 'handled';
+      },
+    });
+    scene.open = async () => {
+      asked += 1;
+      if (asked === 1) throw new Error('not yet');
+    };
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a')], 0n, 1n);
+    await scene.run.idle();
+    assert.deepEqual(seen, [2]);
   });
 
   it('does not lose a dead letter that could not be stored', async () => {
@@ -181,6 +270,7 @@ describe('the records of a partition', () => {
     });
     scene.run.begin();
     scene.run.add([aRecord(0, 'a'), aRecord(1, 'b')], 0n, 2n);
+    await turnOfTheLoop();
     scene.run.end();
     open();
     await scene.run.settled();
@@ -198,6 +288,7 @@ describe('the records of a partition', () => {
     });
     scene.run.begin();
     scene.run.add([aRecord(0, 'a')], 0n, 1n);
+    await turnOfTheLoop();
     scene.run.end();
     scene.run.abort();
     await scene.run.settled();
@@ -239,8 +330,13 @@ function aPartition({
 }) {
   const buried: string[] = [];
   const fetching: boolean[] = [];
+  const appended: string[] = [];
   const hooks = {
     bury: async (_task: Task<ConsumedRecord>) => {},
+    append: (_task: Task<ConsumedRecord>): 'kept' | 'gone' | 'full' => 'kept',
+    waits: (_task: Task<ConsumedRecord>) => false,
+    open: async () => {},
+    onFenced: () => {},
     onFinished: (_task: Task<ConsumedRecord>, _outcome: string) => {},
     onFetching: (_wanted: boolean) => {},
   };
@@ -248,12 +344,25 @@ function aPartition({
     topic: 'orders.v1',
     partition: 0,
     order: 'by-key',
-    work: { admit, one, many },
+    work: { admit, identityOf: () => undefined, one, many },
     slots: createSlots(concurrency),
-    async bury(task) {
-      await hooks.bury(task);
-      buried.push(task.record.offset);
+    aside: {
+      open: () => hooks.open(),
+      waits: (task) => hooks.waits(task),
+      async append(task) {
+        appended.push(task.record.offset);
+        return hooks.append(task);
+      },
+      async setAside(task, step) {
+        await hooks.bury(task);
+        buried.push(task.record.offset);
+        return step.kind === 'retry' ? 'parked' : 'dead-lettered';
+      },
+      claim: noInbox,
+      async close() {},
     },
+    policy: { ...defaultPolicy, delaysMs: [1_000] },
+    onFenced: () => hooks.onFenced(),
     onFinished: (task, outcome) => hooks.onFinished(task, outcome),
     onFetching(wanted) {
       fetching.push(wanted);
@@ -263,7 +372,7 @@ function aPartition({
     random: () => 0.999,
     batchMax,
   });
-  return Object.assign(hooks, { run, buried, fetching });
+  return Object.assign(hooks, { run, buried, appended, fetching });
 }
 
 function aRecord(offset: number, key: string | null): ConsumedRecord {
@@ -278,3 +387,10 @@ function aRecord(offset: number, key: string | null): ConsumedRecord {
 }
 
 const turnOfTheLoop = () => new Promise((resolve) => setImmediate(resolve));
+
+/** As if the inbox knew nothing. */
+const noInbox = () => ({
+  once: async () => assert.fail('not asked for'),
+  onceBatch: async () => assert.fail('not asked for'),
+  async settle() {},
+});

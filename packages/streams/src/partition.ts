@@ -1,16 +1,21 @@
 /**
  * The records of one partition, for as long as one assignment lasts: who may run, who waits, what may be committed.
  *
- * Knows no Kafka: records are added, and the offset up to which all are handled is asked for.
+ * Knows no Kafka: records are added, and the offset up to which all are handled, or kept aside, is asked for.
  */
 import type { Logger } from '@ragline/runtime/logger';
-import { afterFailure } from './after-failure.ts';
-import { type Failure, failureOf } from './errors.ts';
+import { afterFailure, type NextStep, type RetryPolicy, routed } from './after-failure.ts';
+import type { Aside, PutAside } from './aside.ts';
+import { takeBatch } from './batch.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { createLanes } from './lanes.ts';
 import { createLowWater, type LowWater } from './low-water.ts';
 import type { ConsumedRecord } from './record.ts';
 import type { Slots } from './slots.ts';
 import { keyOf, newTask, sizeOf, type Task, type Work } from './task.ts';
+
+/** Why no more records are wanted. line_full: what waits aside has no room for a follower. */
+export type NotFetching = 'unavailable' | 'full' | 'line_full';
 
 export type PartitionOptions<E> = {
   topic: string;
@@ -18,43 +23,69 @@ export type PartitionOptions<E> = {
   order: 'by-key' | 'none';
   work: Work<E>;
   slots: Slots;
-  /** Puts a doomed task into the group's dead letter topic. */
-  bury(task: Task<E>): Promise<void>;
-  /** Told once for each task that is finished. */
+  /** Where records wait that have failed. */
+  aside: Aside<E>;
+  policy: RetryPolicy;
+  /** Told once for each task that is finished here; what is put aside may be finished again later. */
   onFinished(task: Task<E>, outcome: string): void;
   /** Whether more records are wanted; called when it changes. */
-  onFetching(wanted: boolean, reason: 'unavailable' | 'full' | undefined): void;
+  onFetching(wanted: boolean, reason: NotFetching | undefined): void;
+  /** Another owner has the partition, as the lease says; this run has ended by itself. */
+  onFenced(): void;
   log: Logger;
   /** 0 ≤ random() < 1. */
   random: () => number;
   batchMax: number;
+  clock?: Clock;
+  /** How a record begins; a first attempt that is due now, unless another is given. */
+  taskOf?: (record: ConsumedRecord, now: number) => Task<E>;
 };
 
 export type PartitionRun = ReturnType<typeof createPartitionRun>;
 
 const openMax = 4_000;
 const openBytesMax = 16 * 1024 * 1024;
+const openAgainMs = 500;
+const fullAgainMs = 250;
 
 export function createPartitionRun<E>(options: PartitionOptions<E>) {
-  const { topic, partition, order, work, slots, bury, onFinished, onFetching, log, random, batchMax } =
-    options;
+  const {
+    topic,
+    partition,
+    order,
+    work,
+    slots,
+    aside,
+    policy,
+    onFinished,
+    onFetching,
+    log,
+    random,
+    batchMax,
+  } = options;
+  const { clock = systemClock, taskOf = newTask<E> } = options;
   const aborter = new AbortController();
   const lanes = createLanes<Task<E>>(order);
-  const timers = new Set<NodeJS.Timeout>();
+  const timers = new Set<{ cancel(): void }>();
   const idleWaiters = new Set<() => void>();
   const settledWaiters = new Set<() => void>();
   // Taken from their lanes and due, but held back while the partition was paused.
   const held: Task<E>[] = [];
+  // What is to be put aside and could not be yet.
+  const decided = new Map<Task<E>, { step: PutAside; error: unknown }>();
   let batchQueue: Task<E>[] = [];
   let batchRuns = false;
   let lowWater: LowWater | undefined;
   let state: 'preparing' | 'running' | 'paused' | 'ended' = 'preparing';
+  let isOpening = false;
   let isHeldBack = false;
   let fetching = true;
   let open = 0;
   let openBytes = 0;
   let running = 0;
   let pauses = 0;
+  // Records that wait for room in their line.
+  let roomless = 0;
 
   function pump(): void {
     while (state === 'running' && !isHeldBack && hasJob() && slots.take(pump)) {
@@ -78,52 +109,114 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     return task === undefined ? runBatch() : runOne(task);
   }
 
-  async function runOne(task: Task<E>): Promise<void> {
-    if (task.doom !== undefined) return buryOne(task);
+  async function openAside(): Promise<void> {
     try {
-      const event = task.event ?? work.admit(task.record);
-      task.event = event instanceof Promise ? await event : event;
-      finish(task, await work.one(task.event, { signal: aborter.signal, attempt: task.attempt }));
+      await aside.open();
+      if (state !== 'preparing') return;
+      state = 'running';
+      pump();
+    } catch (error) {
+      if (state !== 'preparing') return;
+      log.warn('partition could not be begun', { topic, partition, delay_ms: openAgainMs, error });
+      after(openAgainMs, () => void openAside());
+    }
+  }
+
+  async function runOne(task: Task<E>): Promise<void> {
+    const step = decided.get(task);
+    if (step !== undefined) return putAside(task, step.step, step.error);
+    try {
+      if (order === 'by-key' && aside.waits(task) && (await queued(task))) return;
+      const event = await admitted(task);
+      const claim = aside.claim([task]);
+      const { once, onceBatch } = claim;
+      const attempt = { signal: aborter.signal, attempt: task.attempt, once, onceBatch };
+      const outcome = await work.one(event, attempt);
+      await claim.settle();
+      finish(task, outcome);
     } catch (error) {
       await failed(task, error);
     }
   }
 
+  async function admitted(task: Task<E>): Promise<E> {
+    const event = task.event ?? work.admit(task.record);
+    task.event = event instanceof Promise ? await event : event;
+    task.identity = work.identityOf(task.event);
+    return task.event;
+  }
+
+  /** Puts a record behind those of its key that wait; false when none waits any more. */
+  async function queued(task: Task<E>): Promise<boolean> {
+    try {
+      await admitted(task);
+    } catch (error) {
+      // What means nothing queues too, so that it is tried, and dies, in its turn.
+      if (routed(error, policy.routes).kind === 'unavailable') throw error;
+    }
+    const kept = await aside.append(task);
+    if (kept === 'gone') return false;
+    if (kept === 'kept') {
+      finish(task, 'parked');
+      return true;
+    }
+    if (roomless === 0) log.warn('parked key is full', addressOf(task));
+    roomless += 1;
+    showFetching();
+    after(fullAgainMs, () => {
+      roomless -= 1;
+      held.push(task);
+      showFetching();
+      pump();
+    });
+    return true;
+  }
+
   async function failed(task: Task<E>, error: unknown): Promise<void> {
-    // Aborted with its assignment: whoever has the partition now gets the record again.
-    if (aborter.signal.aborted) return;
-    const step = afterFailure(failureOf(error), task.attempt, pauses, random);
-    const now = Date.now();
-    switch (step.kind) {
-      case 'pause':
-        held.push(task);
-        return pause(step.delayMs, error);
-      case 'dead-letter':
-        task.firstFailedAt ??= now;
-        task.doom = { errorCode: step.errorCode, error, failedAt: now };
-        return buryOne(task);
-      case 'retry':
-        task.firstFailedAt ??= now;
-        log.info('record is tried again', { ...addressOf(task), attempt: task.attempt, error });
-        task.attempt += 1;
-        task.notBefore = now + step.delayMs;
-        after(step.delayMs, () => {
-          held.push(task);
-          pump();
-        });
+    if (isOver(error)) return;
+    const { attempt, conflicts } = task;
+    const failure = routed(error, policy.routes);
+    const step = afterFailure(failure, { attempt, conflicts, pauses }, policy, random);
+    if (step.kind === 'pause') {
+      held.push(task);
+      return pause(step.delayMs, error);
+    }
+    if (failure.kind === 'conflict') task.conflicts += 1;
+    else task.firstFailedAt ??= clock.now();
+    if (step.kind !== 'again') return putAside(task, step, error);
+    log.info('record is tried again', { ...addressOf(task), attempt, error });
+    if (failure.kind !== 'conflict') task.attempt += 1;
+    task.notBefore = clock.now() + step.delayMs;
+    after(step.delayMs, () => {
+      held.push(task);
+      pump();
+    });
+  }
+
+  async function putAside(task: Task<E>, step: PutAside, error: unknown): Promise<void> {
+    try {
+      const outcome = await aside.setAside(task, step, error);
+      decided.delete(task);
+      finish(task, outcome);
+    } catch (cause) {
+      if (isOver(cause)) return;
+      log.error('failed record could not be put aside', { ...addressOf(task), error: cause });
+      decided.set(task, { step, error });
+      held.push(task);
+      pause(pauseMs(), cause);
     }
   }
 
-  async function buryOne(task: Task<E>): Promise<void> {
-    try {
-      await bury(task);
-    } catch (error) {
-      log.error('dead letter was not stored', { ...addressOf(task), error });
-      held.push(task);
-      pause(pauseMs({ kind: 'unavailable' }), error);
-      return;
+  /** Aborted with its assignment: whoever has the partition now gets the record again. */
+  function isOver(error: unknown): boolean {
+    if (error instanceof Error && error.name === 'Fenced' && state !== 'ended') {
+      log.warn('partition has another owner', { topic, partition, error });
+      end();
+      aborter.abort();
+      aside.abort?.();
+      options.onFenced();
     }
-    finish(task, 'dead-lettered');
+    return aborter.signal.aborted || (error instanceof Error && error.name === 'Ended');
   }
 
   /** One transaction for many; when it fails, its records go one by one, each in its key's lane. */
@@ -132,21 +225,25 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     batchRuns = true;
     const tasks = nextBatch();
     try {
-      const { good, events, aside } = await admitted(tasks);
-      if (events.length > 0) {
-        const outcomes = await work.many(events, { signal: aborter.signal, attempt: 1 });
-        good.forEach((task, at) => {
+      const { good, apart } = await takeBatch(tasks, { order, policy, admitted });
+      if (good.length > 0) {
+        const claim = aside.claim(good.map(({ task }) => task));
+        const attempt = { signal: aborter.signal, attempt: 1, once: claim.onceBatch };
+        const events = good.map(({ event }) => event);
+        const outcomes = await work.many(events, attempt);
+        await claim.settle();
+        good.forEach(({ task }, at) => {
           finish(task, outcomes[at] ?? 'handled');
         });
       }
       // Only now: in its lane a record could run beside one of its key that is before it, in the batch.
-      for (const task of aside) toLane(task);
+      for (const task of apart) toLane(task);
     } catch (error) {
-      if (aborter.signal.aborted) return;
-      const failure = failureOf(error);
+      if (isOver(error)) return;
+      const failure = routed(error, policy.routes);
       if (failure.kind === 'unavailable') {
         batchQueue = [...tasks, ...batchQueue];
-        pause(pauseMs(failure), error);
+        pause(pauseMs(), error);
         return;
       }
       log.info('batch is handled one by one', { topic, partition, records: tasks.length, error });
@@ -156,32 +253,6 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     }
   }
 
-  /** What a batch's records mean. Aside: those that mean nothing, and what is behind one of them in its key. */
-  async function admitted(tasks: readonly Task<E>[]) {
-    const good: Task<E>[] = [];
-    const events: E[] = [];
-    const aside: Task<E>[] = [];
-    const keysAside = new Set<string>();
-    for (const task of tasks) {
-      const key = order === 'by-key' ? keyOf(task) : null;
-      if (key !== null && keysAside.has(key)) {
-        aside.push(task);
-        continue;
-      }
-      try {
-        const event = task.event ?? work.admit(task.record);
-        task.event = event instanceof Promise ? await event : event;
-        good.push(task);
-        events.push(task.event);
-      } catch (error) {
-        if (failureOf(error).kind === 'unavailable') throw error;
-        aside.push(task);
-        if (key !== null) keysAside.add(key);
-      }
-    }
-    return { good, events, aside };
-  }
-
   function nextBatch(): Task<E>[] {
     const batch: Task<E>[] = [];
     let taken = 0;
@@ -189,8 +260,8 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
       const task = batchQueue[taken];
       if (task === undefined) break;
       taken += 1;
-      // Behind a record of its key that is still being tried.
-      if (order === 'by-key' && lanes.has(keyOf(task))) toLane(task);
+      // Behind a record of its key that is still being tried, or waits aside.
+      if (order === 'by-key' && (lanes.has(keyOf(task)) || aside.waits(task))) toLane(task);
       else batch.push(task);
     }
     batchQueue = batchQueue.slice(taken);
@@ -207,14 +278,15 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     lowWater?.finish(BigInt(task.record.offset));
     open -= 1;
     openBytes -= sizeOf(task.record);
-    if (outcome !== 'dead-lettered') pauses = 0;
+    if (outcome !== 'dead-lettered' && outcome !== 'parked') pauses = 0;
     onFinished(task, outcome);
     if (open === 0) wake(idleWaiters);
     showFetching();
   }
 
-  const pauseMs = (failure: Failure): number => {
-    const step = afterFailure(failure, 1, pauses, random);
+  const pauseMs = (): number => {
+    const history = { attempt: 1, conflicts: 0, pauses };
+    const step: NextStep = afterFailure({ kind: 'unavailable' }, history, policy, random);
     return step.kind === 'dead-letter' ? 0 : step.delayMs;
   };
 
@@ -237,19 +309,27 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     const isFull = fetching
       ? open >= openMax || openBytes >= openBytesMax
       : open > openMax / 2 || openBytes > openBytesMax / 2;
-    const wanted = state !== 'paused' && !isFull;
+    const wanted = state !== 'paused' && !isFull && roomless === 0;
     if (wanted === fetching) return;
     fetching = wanted;
-    onFetching(wanted, wanted ? undefined : isFull ? 'full' : 'unavailable');
+    onFetching(wanted, wanted ? undefined : roomless > 0 ? 'line_full' : isFull ? 'full' : 'unavailable');
   }
 
   function after(delayMs: number, then: () => void): void {
     if (state === 'ended') return;
-    const timer = setTimeout(() => {
+    const timer = clock.after(delayMs, () => {
       timers.delete(timer);
       if (state !== 'ended') then();
-    }, delayMs);
+    });
     timers.add(timer);
+  }
+
+  function end(): void {
+    state = 'ended';
+    for (const timer of timers) timer.cancel();
+    timers.clear();
+    aside.end?.();
+    wake(idleWaiters);
   }
 
   const addressOf = ({ record }: Task<E>) => ({ topic, partition, offset: record.offset });
@@ -257,10 +337,11 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
   return {
     topic,
     partition,
-    /** Records may run from now on. */
+    /** Opens where failed records wait; then records may run. */
     begin(): void {
-      if (state === 'preparing') state = 'running';
-      pump();
+      if (state !== 'preparing' || isOpening) return;
+      isOpening = true;
+      void openAside();
     },
     /** While held back nothing more is begun, and nothing is given up: the group may join anew, or may not. */
     holdBack(isHeld: boolean): void {
@@ -277,12 +358,12 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     add(records: readonly ConsumedRecord[], from: bigint, next: bigint): void {
       if (state === 'ended') return;
       lowWater ??= createLowWater(from);
-      const now = Date.now();
+      const now = clock.now();
       for (const record of records) {
         lowWater.begin(BigInt(record.offset));
         open += 1;
         openBytes += sizeOf(record);
-        const task = newTask<E>(record, now);
+        const task = taskOf(record, now);
         if (work.many === undefined) toLane(task);
         else batchQueue.push(task);
       }
@@ -290,22 +371,23 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
       showFetching();
       pump();
     },
-    /** All below are handled; undefined before the first batch. */
+    /** All below are handled or kept aside; undefined before the first batch. */
     committable: (): bigint | undefined => lowWater?.committable(),
     open: (): number => open,
     /** Resolves when every record that was added is handled, or nothing more will be begun. */
     idle: (): Promise<void> => (open === 0 || state === 'ended' ? Promise.resolve() : waitIn(idleWaiters)),
     /** Begins nothing more; what is begun goes on. */
-    end(): void {
-      state = 'ended';
-      for (const timer of timers) clearTimeout(timer);
-      timers.clear();
-      wake(idleWaiters);
-    },
+    end,
     /** Tells the handlers that their work is not wanted any more. */
-    abort: (): void => aborter.abort(),
-    /** Resolves when nothing runs. */
-    settled: (): Promise<void> => (running === 0 ? Promise.resolve() : waitIn(settledWaiters)),
+    abort(): void {
+      aborter.abort();
+      aside.abort?.();
+    },
+    /** Resolves when nothing runs; of a run that has ended, also aside. */
+    async settled(): Promise<void> {
+      if (running > 0) await waitIn(settledWaiters);
+      if (state === 'ended') await aside.close();
+    },
   };
 }
 

@@ -1,0 +1,264 @@
+/**
+ * The driver of one assignment: tries heads that are due, drains the lines behind them, announces what is dead.
+ *
+ * One attempt at a time in a line, several lines at once. What it has read is looked at again under the lock.
+ */
+import type { Logger } from '@ragline/runtime/logger';
+import type { RetryPolicy } from '../after-failure.ts';
+import { createClaim } from '../claim.ts';
+import type { Clock } from '../clock.ts';
+import type { Slots } from '../slots.ts';
+import { newTask, type Task, type Work } from '../task.ts';
+import { again, Ended, isFenced } from './again.ts';
+import { afterRetry, type DeadHead } from './decide.ts';
+import type { Head, Lease, Letter, ParkingStore, Place } from './store.ts';
+
+export type DriverOptions<E> = {
+  lease: Lease;
+  store: ParkingStore;
+  work: Work<E>;
+  slots: Slots;
+  policy: RetryPolicy;
+  deadHead: DeadHead;
+  clock: Clock;
+  random: () => number;
+  log: Logger;
+  /** Aborted when handlers are not wanted any more. */
+  signal: AbortSignal;
+  announce(place: Place, letter: Letter): Promise<void>;
+  /** A line is gone. */
+  onGone(head: Head): void;
+  onFinished(task: Task<E>, outcome: string): void;
+  onFenced(error: unknown): void;
+};
+
+export type Driver = ReturnType<typeof startDriver>;
+
+const pollMs = 250;
+const linesAtOnce = 8;
+const lettersAtOnce = 50;
+
+/** The record was not what had been read any more; nothing was done. */
+class Moved extends Error {
+  override readonly name = 'Moved';
+}
+
+export function startDriver<E>(options: DriverOptions<E>) {
+  const { lease, store, work, slots, policy, deadHead, clock, random, log, signal, announce } = options;
+  const { group_id, topic, partition } = lease.place;
+  const inFlight = new Set<number>();
+  const running = new Set<Promise<void>>();
+  const conflicts = new Map<number, number>();
+  const around = { clock, log, isEnded: () => isOver };
+  let isOver = false;
+  let announcing = false;
+  // Something has become due since the last look.
+  let isHasty = false;
+  let wake = () => {};
+
+  function track(work: Promise<void>): void {
+    const guarded = work
+      .catch((error: unknown) => {
+        if (isFenced(error)) options.onFenced(error);
+        else if (!(error instanceof Ended)) log.error('parking failed', { topic, partition, error });
+      })
+      .finally(() => running.delete(guarded));
+    running.add(guarded);
+  }
+
+  async function loop(): Promise<void> {
+    while (!isOver) {
+      isHasty = false;
+      try {
+        const found = await store.look(lease);
+        if (found.letters && !announcing) track(announceAll());
+        if (found.due) await driveDue();
+      } catch (error) {
+        if (isFenced(error)) throw error;
+        log.warn('parked keys were not looked at', { group: group_id, topic, partition, error });
+        isHasty = false;
+      }
+      if (!isOver && !isHasty) await nextPoll();
+    }
+  }
+
+  function nextPoll(): Promise<void> {
+    return new Promise((resolve) => {
+      // In time with other partitions' drivers, so that one query asks for all.
+      const timer = clock.after(pollMs - (clock.now() % pollMs), resolve);
+      wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  function hurry(): void {
+    isHasty = true;
+    wake();
+  }
+
+  async function driveDue(): Promise<void> {
+    // Whatever is in flight while this is read may have been read before its end.
+    const busy = new Set(inFlight);
+    const heads = await store.due(lease, busy.size + linesAtOnce);
+    if (isOver) return;
+    for (const [lineId, queue] of Map.groupBy(heads, (head) => head.lineId)) {
+      if (inFlight.size >= linesAtOnce) return;
+      if (!busy.has(lineId) && !inFlight.has(lineId)) track(driveLine(lineId, queue));
+    }
+  }
+
+  /** Its records one after another, as long as each leaves. */
+  async function driveLine(lineId: number, queue: readonly Head[]): Promise<void> {
+    inFlight.add(lineId);
+    let hasLeft = false;
+    try {
+      for (const head of queue) {
+        if (isOver) return;
+        hasLeft = await inSlot(() => tryOnce(head));
+        if (!hasLeft) return;
+      }
+    } finally {
+      inFlight.delete(lineId);
+      // More may be behind what was read; and another line may have waited for its turn.
+      if (hasLeft || inFlight.size >= linesAtOnce - 1) hurry();
+    }
+  }
+
+  async function inSlot<T>(job: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      if (slots.take(resolve)) break;
+      await promise;
+    }
+    try {
+      if (isOver) throw new Ended('The assignment is over');
+      return await job();
+    } finally {
+      slots.release();
+    }
+  }
+
+  /** Whether the record has left its line. */
+  async function tryOnce(head: Head): Promise<boolean> {
+    const task = taskOf(head);
+    let hasLeft = false;
+    const ids = () => {
+      const id = task.identity?.event_id;
+      // Parked as garbage, under its address; now it can be read, and another copy may have been handled.
+      return head.event_id === '' && id !== undefined && id !== head.inbox_id
+        ? [head.inbox_id, id]
+        : [head.inbox_id];
+    };
+    const claim = createClaim(
+      async (effect) => {
+        const claimed = ids();
+        const own = new Set([task.identity?.event_id ?? head.inbox_id]);
+        const done = await store.attempt(lease, head, claimed, (client, fresh) =>
+          effect(client, claimed.every((id) => fresh.has(id)) ? own : new Set()),
+        );
+        if (done.kind === 'moved') throw new Moved('The record is not what was read any more');
+        hasLeft = true;
+        if (done.lineGone) options.onGone(head);
+        return done.value;
+      },
+      (fresh) => fresh.size > 0,
+    );
+    try {
+      const event = await work.admit(task.record);
+      task.event = event;
+      task.identity = work.identityOf(event);
+      const { once, onceBatch } = claim;
+      const outcome = await work.one(event, { signal, attempt: task.attempt, once, onceBatch });
+      await claim.settle();
+      conflicts.delete(head.recordId);
+      options.onFinished(task, outcome);
+    } catch (error) {
+      if (isFenced(error)) throw error;
+      if (isOver || signal.aborted) throw new Ended('The assignment is over');
+      if (error instanceof Moved) return false;
+      // It took effect, and what the handler did afterwards failed.
+      if (!hasLeft) await book(task, head, error);
+      else {
+        log.warn('handler failed after its effect', { ...addressOf(head), error });
+        options.onFinished(task, 'handled');
+      }
+    }
+    return hasLeft;
+  }
+
+  async function book(task: Task<E>, head: Head, error: unknown): Promise<void> {
+    const seen = conflicts.get(head.recordId) ?? 0;
+    const verdict = afterRetry(error, head, { policy, deadHead, conflicts: seen, now: clock.now(), random });
+    if (verdict.kind === 'again') conflicts.set(head.recordId, seen + 1);
+    else conflicts.delete(head.recordId);
+    log.info('parked record failed', {
+      ...addressOf(head),
+      attempt: task.attempt,
+      verdict: verdict.kind,
+      error,
+    });
+    const booked = await again(() => store.fail(lease, head, verdict), 'fail', around);
+    // Its COMMIT may have been done, and its answer lost: there may be followers to go on with.
+    if (booked === 'moved') return hurry();
+    if (verdict.kind === 'dead') {
+      options.onFinished(task, 'dead-lettered');
+      hurry();
+    }
+  }
+
+  function taskOf(head: Head): Task<E> {
+    const { offset, key, value, headers, timestamp, attempt, notBefore, firstFailedAt } = head;
+    const record = { topic, partition, offset, key, value, headers, timestamp };
+    const times = { attempt: attempt + 1, notBefore, firstFailedAt };
+    return { ...newTask<E>(record, clock.now()), ...times };
+  }
+
+  async function announceAll(): Promise<void> {
+    announcing = true;
+    try {
+      const letters = await store.unannounced(lease, lettersAtOnce);
+      for (const letter of letters) {
+        if (isOver) return;
+        // Marked after it is stored: after a crash there may be two letters, never none.
+        await announce(lease.place, letter);
+        await again(() => store.announced(lease, letter.recordId, letter.deaths), 'announced', around);
+        const { recordId, deaths, error } = letter;
+        const said = { parked_record: recordId, deaths, attempt: error.attempt, error_code: error.code };
+        log.warn('record dead-lettered', {
+          group: group_id,
+          topic,
+          partition,
+          offset: letter.offset,
+          ...said,
+        });
+      }
+    } catch (error) {
+      if (isFenced(error) || error instanceof Ended) throw error;
+      log.warn('dead letters were not announced', { group: group_id, topic, partition, error });
+    } finally {
+      announcing = false;
+    }
+  }
+
+  const addressOf = ({ offset, recordId }: Head) => {
+    return { group: group_id, topic, partition, offset, parked_record: recordId };
+  };
+
+  track(loop());
+
+  return {
+    /** Something may have become due. */
+    hurry,
+    /** Begins nothing more. */
+    end(): void {
+      isOver = true;
+      wake();
+    },
+    /** Resolves when nothing runs. */
+    async settled(): Promise<void> {
+      while (running.size > 0) await Promise.all(running);
+    },
+  };
+}

@@ -1,0 +1,217 @@
+/** Parking's store on Postgres: one function of schema streams a step. */
+import type pg from 'pg';
+import { storable, storedHeaders } from './headers.ts';
+import { createLook } from './look.ts';
+import { headOf, letterOf, type Row } from './rows.ts';
+import { type Caps, Fenced, type Lease, type Parkable, type ParkingStore, type Verdict } from './store.ts';
+
+type Query = { name: string; text: string; values: unknown[] };
+
+// A share of the lease that a frozen process holds keeps the next owner out. The first is not above the group's
+// session timeout, so that the lease is free when Kafka has moved the partition.
+const begin =
+  "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL transaction_timeout = '30s'";
+const followersAtOnce = 20;
+
+/** @param pool of a role that consumes as the groups it is asked about; Postgres 17 or later */
+export function postgresStore(pool: pg.Pool): ParkingStore {
+  // How many records a partition has at most; counted exactly only when that reaches the cap.
+  const estimates = new WeakMap<Lease, number>();
+  const look = createLook(pool);
+  const grow = (lease: Lease, by: number) => void estimates.set(lease, (estimates.get(lease) ?? 0) + by);
+
+  async function rowsOf(db: pg.Pool | pg.PoolClient, query: Query): Promise<Row[]> {
+    try {
+      return (await db.query<Row>(query)).rows;
+    } catch (error) {
+      throw fencedOr(error);
+    }
+  }
+
+  async function transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await pool.connect();
+    let broken: Error | undefined;
+    // Why Postgres ended the connection: what the next statement says of it is only that it is gone.
+    const onError = (error: Error) => {
+      broken = error;
+    };
+    client.on('error', onError);
+    try {
+      await client.query(begin);
+      const result = await work(client);
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      const reason = broken;
+      await client.query('ROLLBACK').catch((cause: Error) => {
+        broken ??= cause;
+      });
+      throw fencedOr(reason ?? error);
+    } finally {
+      client.off('error', onError);
+      client.release(broken);
+    }
+  }
+
+  return {
+    async assign(place, owner) {
+      const rows = await rowsOf(pool, {
+        name: 'ragline_parking_assign',
+        text: 'SELECT epoch, records, key, line_id FROM streams.assign($1, $2, $3, $4)',
+        values: [...placeOf(place), owner],
+      });
+      const lease = { place, epoch: Number(rows[0]?.epoch) };
+      estimates.set(lease, Number(rows[0]?.records));
+      const parked = new Map<string, number>();
+      for (const { key, line_id } of rows) {
+        if (line_id !== null && Buffer.isBuffer(key)) parked.set(key.toString('latin1'), Number(line_id));
+      }
+      return { lease, parked };
+    },
+
+    handle: (lease, ids, effect) =>
+      transaction(async (client) => {
+        const rows = await rowsOf(client, {
+          name: 'ragline_parking_claim',
+          text: 'SELECT id FROM streams.claim($1, $2, $3, $4, $5) AS id',
+          values: [...held(lease), ids],
+        });
+        return effect(client, new Set(rows.map(({ id }) => String(id))));
+      }),
+
+    async park(lease, record, firstFailedAt, verdict) {
+      const [row] = await rowsOf(pool, {
+        name: 'ragline_parking_park',
+        text: `SELECT line_id, detached FROM streams.park($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+          to_timestamp($13::float8 / 1000), $14, $15, $16, $17)`,
+        values: [
+          ...held(lease),
+          ...columnsOf(record),
+          firstFailedAt,
+          verdict.kind === 'again' ? 0 : verdict.error.attempt,
+          verdict.kind === 'dead' ? null : Math.round(verdict.delayMs),
+          verdict.kind === 'dead' && verdict.skip,
+          errorOf(verdict),
+        ],
+      });
+      if (row === undefined || row.line_id === null) return { kind: 'handled' };
+      grow(lease, 1);
+      return { kind: 'parked', lineId: Number(row.line_id), detached: row.detached === true };
+    },
+
+    async append(lease, record, caps) {
+      const [row] = await rowsOf(pool, {
+        name: 'ragline_parking_append',
+        text: 'SELECT streams.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS status',
+        values: [...held(lease), ...columnsOf(record), ...capsOf(caps, estimates.get(lease) ?? 0)],
+      });
+      const status = row?.status;
+      if (status === 'kept') grow(lease, 1);
+      if (status === 'kept' || status === 'kept already' || status === 'gone' || status === 'full')
+        return status;
+      throw new TypeError(`streams.append says ${String(status)}`);
+    },
+
+    look,
+
+    async due(lease, lines) {
+      const { group_id, topic, partition } = lease.place;
+      const rows = await rowsOf(pool, {
+        name: 'ragline_parking_due',
+        text: 'SELECT * FROM streams.due($1, $2, $3, $4, $5)',
+        values: [group_id, topic, partition, lines, followersAtOnce],
+      });
+      return rows.map(headOf);
+    },
+
+    attempt: (lease, head, ids, effect) =>
+      transaction(async (client) => {
+        const { recordId, lineId, inbox_id, attempt } = head;
+        const [begun] = await rowsOf(client, {
+          name: 'ragline_parking_attempt',
+          text: 'SELECT streams.attempt($1, $2, $3, $4, $5, $6, $7, $8, $9) AS fresh',
+          values: [...held(lease), recordId, lineId, inbox_id, attempt, ids],
+        });
+        if (!Array.isArray(begun?.fresh)) return { kind: 'moved' };
+        const value = await effect(client, new Set(begun.fresh.map(String)));
+        const [left] = await rowsOf(client, {
+          name: 'ragline_parking_leave',
+          text: 'SELECT streams.leave($1, $2, $3, $4) AS gone',
+          values: [lease.place.group_id, recordId, lineId, inbox_id],
+        });
+        grow(lease, -1);
+        return { kind: 'done', value, lineGone: left?.gone === true };
+      }),
+
+    async fail(lease, head, verdict) {
+      const [row] = await rowsOf(pool, {
+        name: 'ragline_parking_fail',
+        text: 'SELECT streams.book_failure($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS status',
+        values: [
+          ...held(lease),
+          head.recordId,
+          head.lineId,
+          head.inbox_id,
+          head.attempt,
+          verdict.kind === 'dead' ? null : Math.round(verdict.delayMs),
+          verdict.kind === 'again',
+          verdict.kind === 'dead' && verdict.skip,
+          errorOf(verdict),
+        ],
+      });
+      return row?.status === 'moved' ? 'moved' : 'booked';
+    },
+
+    async unannounced(lease, limit) {
+      const rows = await rowsOf(pool, {
+        name: 'ragline_parking_unannounced',
+        text: 'SELECT * FROM streams.unannounced($1, $2, $3, $4)',
+        values: [...placeOf(lease.place), limit],
+      });
+      return rows.map(letterOf);
+    },
+
+    async announced(lease, recordId, deaths) {
+      await rowsOf(pool, {
+        name: 'ragline_parking_announced',
+        text: 'SELECT streams.announced($1, $2, $3, $4, $5, $6)',
+        values: [...held(lease), recordId, deaths],
+      });
+    },
+  };
+}
+
+function placeOf({ group_id, topic, partition }: Lease['place']): unknown[] {
+  return [group_id, topic, partition];
+}
+
+function held({ place, epoch }: Lease): unknown[] {
+  return [...placeOf(place), epoch];
+}
+
+function columnsOf(record: Parkable): unknown[] {
+  const { offset, key, tenant_id, event_id, inbox_id, value, headers, timestamp } = record;
+  const stored = JSON.stringify(storedHeaders(headers));
+  return [offset, key, tenant_id, event_id, inbox_id, value, stored, timestamp];
+}
+
+function capsOf({ lineRecords, lineBytes, partitionRecords }: Caps, estimate: number): unknown[] {
+  return [lineRecords, lineBytes, estimate >= partitionRecords ? partitionRecords : null];
+}
+
+function errorOf(verdict: Verdict): string | null {
+  if (verdict.kind === 'again') return null;
+  const { error } = verdict;
+  const texts = {
+    code: storable(error.code),
+    class: storable(error.class),
+    message: storable(error.message),
+    stack: storable(error.stack),
+  };
+  return JSON.stringify({ ...error, ...texts });
+}
+
+function fencedOr(error: unknown): unknown {
+  const isFenced = error instanceof Error && 'code' in error && error.code === 'RL001';
+  return isFenced ? new Fenced(error.message, { cause: error }) : error;
+}
