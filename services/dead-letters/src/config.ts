@@ -1,6 +1,7 @@
 /** Settings of the dead-letters service. */
 import { type LogLevel, logLevels } from '@ragline/runtime/logger';
 import { readSettings, SettingsError } from '@ragline/runtime/settings';
+import { targetFaults, targetFrom } from './alert-messages.ts';
 import { sensitiveHeaders } from './letter-view.ts';
 
 export type Config = ReturnType<typeof readConfig>;
@@ -39,14 +40,25 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
   }));
   const faults = configFaults(config);
   if (faults.length > 0) throw new SettingsError(faults);
-  return { ...config, foreignReplayTopics: replayTopicsFrom(config.foreignReplayTopics) };
+  return {
+    ...config,
+    foreignReplayTopics: replayTopicsFrom(config.foreignReplayTopics),
+    alertTarget: targetFrom({ url: config.alertUrl, secret: config.alertSecret }),
+  };
 }
 
-function configFaults({ foreignReplayTopics }: { foreignReplayTopics: string[] }): string[] {
+type Judged = {
+  foreignReplayTopics: string[];
+  alertUrl: string | undefined;
+  alertSecret: string | undefined;
+};
+
+function configFaults({ foreignReplayTopics, alertUrl, alertSecret }: Judged): string[] {
   const odd = foreignReplayTopics.filter((entry) => !/^[^=]+=[\w.-]{1,249}$/.test(entry));
-  return odd.map(
-    (entry) => `FOREIGN_REPLAY_TOPICS has entries like group=topic, not ${JSON.stringify(entry)}`,
-  );
+  return [
+    ...odd.map((entry) => `FOREIGN_REPLAY_TOPICS has entries like group=topic, not ${JSON.stringify(entry)}`),
+    ...targetFaults({ url: alertUrl, secret: alertSecret }),
+  ];
 }
 
 function replayTopicsFrom(entries: readonly string[]): ReadonlyMap<string, string> {

@@ -19,10 +19,13 @@ import { createApi } from '@ragline/web/api';
 import { createApp } from '@ragline/web/app';
 import { createAuthentication } from '@ragline/web/auth';
 import { startServer } from '@ragline/web/server';
+import { startWatch } from './alert-watch.ts';
 import { readConfig } from './config.ts';
 import { groupId, keepDeadLetter, together } from './consumer.ts';
 import { startDiscovery } from './discover.ts';
 import { addLetterRoutes } from './http.ts';
+import { addAlertRoutes } from './http-alerts.ts';
+import { addExportRoutes } from './http-export.ts';
 import { keepLetters } from './letter-keep.ts';
 import { maskOf } from './letter-view.ts';
 import { keepHouse } from './maintenance.ts';
@@ -53,6 +56,8 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const authentication = createAuthentication({ jwksUrl, issuer, audience, log });
 
   const api = createApi({ title: 'RAGline dead letters', authentication });
+  addAlertRoutes(api, { pool });
+  addExportRoutes(api, { pool, mask, log });
   // After all others: its {id} takes any word.
   addLetterRoutes({ api, store, mask });
   const { app } = createApp({ service: 'dead-letters', log, metrics, health, api });
@@ -63,6 +68,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   );
   own(await startServer({ handler: app, port: config.port, host: config.host, log }), (it) => it.close());
   own(startSettler({ pool, encoder, log }), (it) => it.stop());
+  own(startWatch({ pool, encoder, target: config.alertTarget, log, metrics }), (it) => it.stop());
 
   const keep = together((letters) => keepLetters({ pool, encoder }, letters));
   own(
