@@ -104,11 +104,14 @@ export function letterFrom(record: ConsumedRecord, reading: Reading, now: Date):
   };
 }
 
+/** The error code of a letter that Postgres refused. */
+export const unstorable = 'letter_not_storable';
+
 /** A letter of which nothing is left that could be refused: the bytes, where they came from, and that it is so. */
 export function bareLetter(letter: NewLetter, reason: string): NewLetter {
   const { group_id, event_type } = letter;
   const error: LetterError = {
-    error_code: 'letter_not_storable',
+    error_code: unstorable,
     error_class: null,
     error_message: clean(reason, messageMax),
     error_stack: null,

@@ -6,7 +6,7 @@
  */
 import { randomUUIDv7 } from 'node:crypto';
 import type { Client, Pool } from '@ragline/postgres/pool';
-import { bareLetter, type NewLetter } from './domain.ts';
+import { bareLetter, type NewLetter, unstorable } from './domain.ts';
 import { appendLetterEvents, type Encode, type LetterEvent } from './events.ts';
 import type { LetterState } from './letter.ts';
 import { inScope, system } from './scope.ts';
@@ -74,50 +74,47 @@ export async function keepLetters(
   letters: readonly NewLetter[],
 ): Promise<Kept[]> {
   const encode = await encoder();
-  const outcomes = new Map<NewLetter, Kept>();
-  for (const batch of apart(letters)) {
-    const kept = await keepOrBare(pool, encode, batch);
-    for (const [letter, outcome] of kept) outcomes.set(letter, outcome);
+  const outcomes: Kept[] = letters.map(() => 'copy');
+  for (const places of apart(letters)) {
+    const kept = await keepOrBare(
+      pool,
+      encode,
+      places.flatMap((place) => letters[place] ?? []),
+    );
+    for (const [index, place] of places.entries()) outcomes[place] = kept[index] ?? 'copy';
   }
-  return letters.map((letter) => outcomes.get(letter) ?? 'copy');
+  return outcomes;
 }
 
-/** Batches in which no identity is twice: the second is decided by what the first has left. */
-function apart(letters: readonly NewLetter[]): NewLetter[][] {
-  const batches: NewLetter[][] = [];
-  const taken: Set<string>[] = [];
-  for (const letter of letters) {
+/** Places of letters, in batches in which no identity is twice: the second is decided by what the first has left. */
+function apart(letters: readonly NewLetter[]): number[][] {
+  const batches: number[][] = [];
+  const met = new Map<string, number>();
+  for (const [place, letter] of letters.entries()) {
     const identity = identityOf(letter);
-    let at = taken.findLastIndex((identities) => identities.has(identity)) + 1;
-    // Behind its own predecessor, in the first batch that is there.
-    at = Math.min(at, batches.length);
+    const at = met.get(identity) ?? 0;
+    met.set(identity, at + 1);
     const batch = batches[at];
-    if (batch === undefined) {
-      batches.push([letter]);
-      taken.push(new Set([identity]));
-    } else {
-      batch.push(letter);
-      taken[at]?.add(identity);
-    }
+    if (batch === undefined) batches.push([place]);
+    else batch.push(place);
   }
   return batches;
 }
 
-async function keepOrBare(pool: Pool, encode: Encode, batch: NewLetter[]): Promise<[NewLetter, Kept][]> {
+async function keepOrBare(pool: Pool, encode: Encode, batch: readonly NewLetter[]): Promise<Kept[]> {
   try {
     return await keepBatch(pool, encode, batch);
   } catch (error) {
     if (!isRefusal(error)) throw error;
     if (batch.length > 1) {
-      const kept: [NewLetter, Kept][] = [];
+      const kept: Kept[] = [];
       for (const letter of batch) kept.push(...(await keepOrBare(pool, encode, [letter])));
       return kept;
     }
     const [letter] = batch;
-    if (letter === undefined || letter.error_code === 'letter_not_storable') throw error;
+    if (letter === undefined || letter.error_code === unstorable) throw error;
     // Nobody knows of bytes that come this far; without this they would stop the topic for good.
-    const [outcome] = await keepBatch(pool, encode, [bareLetter(letter, String(error))]);
-    return [[letter, outcome?.[1] ?? 'kept']];
+    return keepOrBare(pool, encode, [bareLetter(letter, String(error))]);
   }
 }
 
@@ -126,24 +123,24 @@ function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(22|23|54)/.test(String(error.code));
 }
 
-function keepBatch(pool: Pool, encode: Encode, letters: readonly NewLetter[]): Promise<[NewLetter, Kept][]> {
+function keepBatch(pool: Pool, encode: Encode, letters: readonly NewLetter[]): Promise<Kept[]> {
   return inScope(pool, system, async (client) => {
     const states = await statesOfNew(client, letters);
     const fresh = await insert(client, letters, states);
-    const events: LetterEvent[] = [];
-    const outcomes: [NewLetter, Kept][] = [];
-    for (const [index, letter] of letters.entries()) {
-      const id = fresh.get(identityOf(letter));
-      if (id === undefined) continue;
-      const made = { ...letter, id, state: states[index] ?? 'waiting', version: 1 };
-      events.push({ event_type: 'dead_letter_kept', user_id: null, letter: made });
-      outcomes.push([letter, 'kept']);
-    }
     const again = letters.filter((letter) => !fresh.has(identityOf(letter)));
-    for (const [letter, kept, event] of await appendAttempts(client, again)) {
-      outcomes.push([letter, kept]);
+    const appended = new Map((await appendAttempts(client, again)).map((it) => [it.letter, it]));
+    const events: LetterEvent[] = [];
+    const outcomes = letters.map((letter, index): Kept => {
+      const id = fresh.get(identityOf(letter));
+      const { kept = 'copy', event } = appended.get(letter) ?? {};
+      if (id !== undefined) {
+        const made = { ...letter, id, state: states[index] ?? 'waiting', version: 1 };
+        events.push({ event_type: 'dead_letter_kept', user_id: null, letter: made });
+        return 'kept';
+      }
       if (event !== undefined) events.push(event);
-    }
+      return kept;
+    });
     await appendLetterEvents(client, encode, events);
     return outcomes;
   });
@@ -268,7 +265,7 @@ export type NewAttempt = Omit<
   'words' | 'decoded' | 'decode_error' | 'key' | 'value' | 'first_failed_at' | 'schema_id'
 >;
 
-export type Appended<L> = [letter: L, kept: Kept, event: LetterEvent | undefined];
+export type Appended<L> = { letter: L; kept: Kept; event?: LetterEvent };
 
 async function appendAttempts(client: Client, letters: readonly NewLetter[]): Promise<Appended<NewLetter>[]> {
   if (letters.length === 0) return [];
@@ -285,7 +282,7 @@ async function appendAttempts(client: Client, letters: readonly NewLetter[]): Pr
   for (const letter of letters) {
     const row = known.get(identityOf(letter));
     // Forgotten between the two statements: it is past its retention.
-    if (row === undefined) appended.push([letter, 'copy', undefined]);
+    if (row === undefined) appended.push({ letter, kept: 'copy' });
     else appended.push(await append(client, row, letter));
   }
   return appended;
@@ -298,7 +295,7 @@ export async function append<L extends NewAttempt>(
   letter: L,
 ): Promise<Appended<L>> {
   const decision = decide(known, letter);
-  if (decision.kind === 'copy') return [letter, 'copy', undefined];
+  if (decision.kind === 'copy') return { letter, kept: 'copy' };
   const by = known.replaying_since !== null || known.seen.length > 1 ? 'replay' : 'tiers';
   const { attempts, failed_at, error_code, error_class, error_message, error_stack } = letter;
   await client.query({
@@ -310,7 +307,7 @@ export async function append<L extends NewAttempt>(
              FROM dead_letters.letter l WHERE l.id = $1`,
     values: [known.id, attempts, failed_at, error_code, error_class, error_message, error_stack, by],
   });
-  if (decision.kind === 'late') return [letter, 'attempt', undefined];
+  if (decision.kind === 'late') return { letter, kept: 'attempt' };
   const { rows } = await client.query<{ version: number; tenant_id: string | null }>({
     name: 'dead_letters_newer_attempt',
     text: newerSql,
@@ -335,8 +332,12 @@ export async function append<L extends NewAttempt>(
   });
   const { version = 1, tenant_id = null } = rows[0] ?? {};
   const shown = { ...letter, id: known.id, state: decision.state, version, tenant_id };
-  if (known.state !== 'replaying' || decision.state !== 'waiting') return [letter, 'attempt', undefined];
-  return [letter, 'attempt', { event_type: 'dead_letter_failed_again', user_id: null, letter: shown }];
+  if (known.state !== 'replaying' || decision.state !== 'waiting') return { letter, kept: 'attempt' };
+  return {
+    letter,
+    kept: 'attempt',
+    event: { event_type: 'dead_letter_failed_again', user_id: null, letter: shown },
+  };
 }
 
 // Value and key stay as they are: the same bytes, or those of an edit, which the group was given.

@@ -160,7 +160,7 @@ async function failedAgain(client: Client, letter: LetterRow, fate: Fate): Promi
   const { group_id, event_type } = letter;
   const { fingerprint, parts: fingerprint_parts } = fingerprintOf({ group_id, event_type, ...error });
   const known: Known & { id: string } = { ...letter, seen: ['', ''] };
-  const [, , event] = await append(client, known, {
+  const { event } = await append(client, known, {
     ...letter,
     ...error,
     fingerprint,
