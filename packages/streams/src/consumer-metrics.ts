@@ -3,6 +3,8 @@ import type { Metrics } from '@ragline/runtime/metrics';
 
 const delayBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
+const latenessBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2, 5, 10, 60];
+
 export type ConsumerMetrics = ReturnType<typeof consumerMetrics>;
 
 export function consumerMetrics(metrics: Metrics, group: string) {
@@ -32,6 +34,17 @@ export function consumerMetrics(metrics: Metrics, group: string) {
     'Partitions that wait: 1 unavailable or full, 0 reading.',
     ['topic', 'group', 'partition'],
   );
+  const lateness = metrics.histogram(
+    'ragline_retry_lateness_seconds',
+    'From when a record that waited was due until it was tried again.',
+    ['group', 'tier'],
+    latenessBuckets,
+  );
+  const flooded = metrics.gauge(
+    'ragline_consumer_flooded',
+    'Whether a group waits because most of what it tries fails: 1 it does.',
+    ['group'],
+  );
   const joins = metrics.counter('ragline_consumer_joins_total', 'Assignments received.', ['group']);
   const restarts = metrics.counter('ragline_consumer_restarts_total', 'Consumers built anew.', [
     'group',
@@ -52,6 +65,8 @@ export function consumerMetrics(metrics: Metrics, group: string) {
       lag.remove({ topic, group, partition });
       paused.remove({ topic, group, partition });
     },
+    late: (tier: string, seconds: number) => lateness.observe({ group, tier }, seconds),
+    flooded: (isFlooded: boolean) => flooded.set({ group }, isFlooded ? 1 : 0),
     joined: () => joins.inc({ group }),
     restarted: (reason: string) => restarts.inc({ group, reason }),
   };

@@ -1,22 +1,31 @@
 /**
  * A consumer group's member: decoded (or raw) handlers, keys in parallel, order kept where it is asked for,
- * nothing committed before its effect, and what fails for good in `<group>.dlq`.
+ * nothing committed before its effect, what fails tried again later, and in `<group>.dlq` when it fails for good.
  *
  *   fetch (member) → batches without holes (assignment) → lanes, attempts, low water (partition) → commit
+ *                                                           └ put aside: lines of a key (parking), or topics (retry)
  */
+import { hostname } from 'node:os';
 import type { Health } from '@ragline/runtime/health';
 import type { Logger } from '@ragline/runtime/logger';
 import type { Metrics } from '@ragline/runtime/metrics';
 import type { SchemaName } from '@ragline/schemas/types.generated';
 import type { Kafka } from 'kafkajs';
 import { type AssignmentOptions, createAssignment } from './assignment.ts';
+import { systemClock } from './clock.ts';
 import { consumerMetrics } from './consumer-metrics.ts';
 import { type FetchedBatch, type Member, startMember } from './member.ts';
 import { startGroupOffsets } from './offsets.ts';
 import { createOutcomes, type Finished } from './outcomes.ts';
-import { createPartitionRun } from './partition.ts';
+import { announceTo } from './parking/announce.ts';
+import { createParking, defaultCaps } from './parking/owner.ts';
+import { postgresStore } from './parking/postgres-store.ts';
+import { createPartitionRun, type PartitionRun } from './partition.ts';
 import type { Producer } from './producer.ts';
 import type { DecodedEvent } from './record.ts';
+import type { Addressed } from './retry/guards.ts';
+import { createWaits, dueOf } from './retry/waiting.ts';
+import { createRunParts, type RetryOptions, type RunPartsOptions } from './run-parts.ts';
 import { createSlots } from './slots.ts';
 import type { Work } from './task.ts';
 import { createWatchdog } from './watchdog.ts';
@@ -24,27 +33,31 @@ import { eventWork, type Handling, rawWork } from './work.ts';
 
 export type { Finished };
 
-export type ConsumerOptions = Handling & {
-  kafka: Kafka;
-  /** Not a setting: under another name the group has no offsets and reads everything again. */
-  groupId: string;
-  /** With a schema, records of any other become dead letters (`schema_unexpected`). */
-  topics: readonly { name: string; schema: SchemaName | null }[];
-  /** by-key: records of one key one after another, and one without a key is a dead letter. none: all in parallel. */
-  order: 'by-key' | 'none';
-  /** Writes dead letters. */
-  producer: Producer;
-  log: Logger;
-  metrics: Metrics;
-  health?: Health;
-  /** Handlers, or batches, at a time over all partitions. */
-  concurrency?: number;
-  /** Records a batch, at most. */
-  batchMax?: number;
-  /** How long a stop waits for handlers that have begun, before it aborts them. */
-  stopWithinMs?: number;
-  onFinished?: (finished: Finished) => void;
-};
+export type ConsumerOptions = Handling &
+  RetryOptions & {
+    kafka: Kafka;
+    /** Not a setting: under another name the group has no offsets and reads everything again. */
+    groupId: string;
+    /** With a schema, records of any other become dead letters (`schema_unexpected`). */
+    topics: readonly { name: string; schema: SchemaName | null }[];
+    /**
+     * by-key: records of one key one after another, those behind one that failed too; one without a key is a dead
+     * letter. none: all in parallel; what failed waits in `<group>.retry.<delay>`, which must be there.
+     */
+    order: 'by-key' | 'none';
+    /** Writes dead letters, and what is to be tried again. */
+    producer: Producer;
+    log: Logger;
+    metrics: Metrics;
+    health?: Health;
+    /** Handlers, or batches, at a time over all partitions. */
+    concurrency?: number;
+    /** Records a batch, at most. */
+    batchMax?: number;
+    /** How long a stop waits for handlers that have begun, before it aborts them. */
+    stopWithinMs?: number;
+    onFinished?: (finished: Finished) => void;
+  };
 
 export type Running = { stop(): Promise<void> };
 
@@ -71,24 +84,56 @@ export async function startConsumer(options: ConsumerOptions): Promise<Running> 
   return run(options, work, (event) => event);
 }
 
-async function run<E>(
+async function run<E extends Addressed>(
   options: ConsumerOptions,
   work: Work<E>,
   eventOf: (event: E) => DecodedEvent | undefined,
 ): Promise<Running> {
   const { kafka, groupId, order, producer, metrics, log, concurrency = 16, batchMax = 500 } = options;
-  const topics = options.topics.map(({ name }) => name);
   const shown = consumerMetrics(metrics, groupId);
   const slots = createSlots(concurrency);
-  const { bury, finished } = createOutcomes({
-    groupId,
-    producer,
-    shown,
-    eventOf,
-    log,
-    onFinished: options.onFinished,
-  });
+  const finished = createOutcomes({ shown, eventOf, onFinished: options.onFinished });
   const offsets = await startGroupOffsets({ kafka, groupId, log });
+  const store = options.pool && postgresStore(options.pool);
+  const parkingOf: RunPartsOptions<E>['parkingOf'] = (place, guarded, policy, onFenced) => {
+    if (store === undefined) throw new TypeError('Parking needs a pool');
+    const { deadHead = 'wait', caps } = options;
+    return createParking<E>({
+      place: { group_id: groupId, ...place },
+      owner: `${hostname()}/${process.pid}`,
+      store,
+      work: guarded,
+      slots,
+      policy,
+      deadHead,
+      caps: { ...defaultCaps, ...caps },
+      clock: systemClock,
+      random: Math.random,
+      announce: announceTo(producer),
+      onFinished: finished,
+      onFenced,
+      log,
+    });
+  };
+  const parts = createRunParts<E>({
+    options,
+    groupId,
+    order,
+    producer,
+    offsets,
+    work,
+    shown,
+    log,
+    parkingOf,
+  });
+  const topics = [...options.topics.map(({ name }) => name), ...parts.returning];
+  // Partitions whose run takes no more at present.
+  const unwanted = new Set<string>();
+  // Partitions whose lease another owner has raised.
+  let fenced: { topic: string; partition: number }[] = [];
+  const waits = createWaits((topic, partition) => {
+    if (!unwanted.has(`${topic}/${partition}`)) member?.resume(topic, partition);
+  });
   const ends = new Map<string, bigint>();
   let member: Member | undefined;
   let rebuilding: Promise<void> | undefined;
@@ -97,33 +142,63 @@ async function run<E>(
   let isStopping = false;
 
   const makeRun: AssignmentOptions['makeRun'] = (topic, partition) => {
+    const name = `${topic}/${partition}`;
+    unwanted.delete(name);
+    waits.forget(topic, partition);
     // kafkajs remembers across joins what was paused.
     member?.resume(topic, partition);
     shown.paused(topic, partition, false);
     const onFetching = (wanted: boolean, reason: string | undefined) => {
-      if (wanted) member?.resume(topic, partition);
-      else member?.pause(topic, partition);
+      if (wanted) unwanted.delete(name);
+      else unwanted.add(name);
+      if (!wanted) member?.pause(topic, partition);
+      else if (!waits.isWaiting(topic, partition)) member?.resume(topic, partition);
       shown.paused(topic, partition, !wanted);
       if (!wanted) log.info('partition is paused', { group: groupId, topic, partition, reason });
     };
-    const timedWork = timed(work, (seconds) => shown.handled(topic, seconds));
-    const own = { topic, partition, order, work: timedWork, slots, batchMax };
-    return createPartitionRun<E>({
-      ...own,
-      bury,
+    const onFenced = () => {
+      run.end();
+      run.abort();
+      if (!assignment.runs().includes(run)) return;
+      assignment.fenced(topic, partition);
+      fenced.push({ topic, partition });
+    };
+    const run: PartitionRun = createPartitionRun<E>({
+      ...parts.partsOf({ topic, partition }, onFenced),
+      topic,
+      partition,
+      order,
+      slots,
+      batchMax,
       onFinished: finished,
       onFetching,
+      onFenced,
       log,
       random: Math.random,
     });
+    return run;
   };
   const assignment = createAssignment({ makeRun, committedOffsets: offsets.committed, onGone: shown.forget });
 
-  async function onBatch(batch: FetchedBatch, taken: () => void): Promise<void> {
+  /** Of a partition that we own after all, what was not committed is handled anew. */
+  async function readAgain(topic: string, partition: number): Promise<void> {
+    const committed = (await offsets.committed(topic)).get(partition);
+    if (!isStopping) member?.seek(topic, partition, committed ?? 0n);
+  }
+
+  async function onBatch(fetched: FetchedBatch, taken: (last?: string) => void): Promise<void> {
     if (isStopping) return;
-    const { topic, partition, from, highWatermark, records } = batch;
+    const { topic, partition, from, highWatermark } = fetched;
     ends.set(`${topic}/${partition}`, highWatermark);
-    const result = await assignment.take(batch, taken);
+    const { batch, waitMs } = parts.isTier(topic) ? dueOf(fetched, Date.now()) : { batch: fetched };
+    if (waitMs !== undefined) {
+      // What is not due is fetched again when it is.
+      waits.wait(topic, partition, waitMs);
+      member?.pause(topic, partition);
+    }
+    if (batch === undefined) return;
+    const { records } = batch;
+    const result = await assignment.take(batch, () => taken(records.at(-1)?.offset));
     if (result.kind === 'rewind') {
       const hole = { from: String(result.at), to: String(from) };
       log.warn('a hole before a batch is read again', { group: groupId, topic, partition, ...hole });
@@ -214,6 +289,12 @@ async function run<E>(
     onFiltered(topic: string, partition: number, from: bigint, next: bigint) {
       void assignment.skip(topic, partition, from, next).catch(() => {});
     },
+    onConfirmed() {
+      const places = fenced;
+      fenced = [];
+      assignment.confirmed();
+      for (const { topic, partition } of places) void readAgain(topic, partition);
+    },
     onLost: (error: Error) => lost('crashed', error),
     onSign() {
       watchdog.sign();
@@ -235,6 +316,9 @@ async function run<E>(
     if (!hasJoined) throw new Error('has not joined');
     if (watchdog.silentMs() > readyWithinMs) throw new Error(`no fetch for ${watchdog.silentMs()} ms`);
   });
+  options.health?.detail(`group ${groupId}`, () =>
+    parts.isFlooded() ? 'waits: most of what it tried has failed' : undefined,
+  );
   await build();
 
   return {
@@ -242,9 +326,10 @@ async function run<E>(
       isStopping = true;
       clearInterval(commitTimer);
       clearInterval(lookTimer);
+      waits.stop();
       const runs = assignment.runs();
       for (const it of runs) it.end();
-      const settled = Promise.all(runs.map((it) => it.settled()));
+      const settled = Promise.all(runs.map((it) => it.settled().catch(() => {})));
       await orAfter(options.stopWithinMs ?? 8_000, settled);
       for (const it of runs) it.abort();
       await orAfter(abortedWithinMs, settled);
@@ -254,22 +339,6 @@ async function run<E>(
       await member?.stop();
       await offsets.stop();
     },
-  };
-}
-
-function timed<E>({ admit, one, many }: Work<E>, observe: (seconds: number) => void): Work<E> {
-  const timing = async <T>(work: Promise<T>): Promise<T> => {
-    const startedAt = performance.now();
-    try {
-      return await work;
-    } finally {
-      observe((performance.now() - startedAt) / 1_000);
-    }
-  };
-  return {
-    admit,
-    one: (event, attempt) => timing(one(event, attempt)),
-    many: many === undefined ? undefined : (events, attempt) => timing(many(events, attempt)),
   };
 }
 

@@ -25,10 +25,15 @@ export type MemberOptions = {
   onJoin(assignment: Record<string, number[]>): void;
   /** The group is about to join anew: the last moment at which a commit of this assignment is taken. */
   onRebalancing(): void;
-  /** 'taken': the next fetch goes on behind the batch; 'dropped': the same is fetched again. */
-  onBatch(batch: FetchedBatch, taken: () => void): Promise<void>;
+  /**
+   * Once `taken` is called, the next fetch goes on behind the batch, or behind the offset that it is given; else
+   * the same is fetched again.
+   */
+  onBatch(batch: FetchedBatch, taken: (last?: string) => void): Promise<void>;
   /** The broker's own entries (markers of transactions) or aborted records only: there is nothing to handle. */
   onFiltered(topic: string, partition: number, from: bigint, next: bigint): void;
+  /** The group has just said that the present assignment holds. */
+  onConfirmed(): void;
   /** The membership is over and will not come back; never called before startMember has resolved. */
   onLost(error: Error): void;
   /** Anything that shows that it fetches. */
@@ -54,7 +59,7 @@ const stopWithinMs = 5_000;
 
 /** Joins the group; resolves after the first join, throws when it fails. */
 export async function startMember(options: MemberOptions): Promise<Member> {
-  const { kafka, groupId, topics, onJoin, onRebalancing, onFiltered, onLost, onSign } = options;
+  const { kafka, groupId, topics, onJoin, onRebalancing, onFiltered, onConfirmed, onLost, onSign } = options;
   const consumer = kafka.consumer({
     groupId,
     sessionTimeout: sessionTimeoutMs,
@@ -85,6 +90,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   consumer.on(REBALANCING, whileMember(onRebalancing));
   consumer.on(FETCH, whileMember(onSign));
   consumer.on(HEARTBEAT, whileMember(onSign));
+  consumer.on(HEARTBEAT, whileMember(onConfirmed));
   consumer.on(CRASH, ({ payload: { error } }) => {
     if (isOver) return;
     if (hasStarted) onLost(error);
@@ -113,7 +119,8 @@ export async function startMember(options: MemberOptions): Promise<Member> {
       if (isOver) return;
       commitNow = payload.commitOffsetsIfNecessary;
       const { batch, resolveOffset } = payload;
-      await options.onBatch(fetchedBatch(batch), () => resolveOffset(batch.messages.at(-1)?.offset ?? ''));
+      const end = batch.messages.at(-1)?.offset ?? '';
+      await options.onBatch(fetchedBatch(batch), (last = end) => resolveOffset(last));
     },
   });
   if (crash !== undefined) {

@@ -3,7 +3,13 @@ import type { Logger } from '@ragline/runtime/logger';
 import type { IHeaders, Kafka, Producer as KafkaProducer } from 'kafkajs';
 import { UnavailableError } from './errors.ts';
 
-export type OutgoingRecord = { key: Buffer | string | null; value: Buffer | null; headers?: IHeaders };
+export type OutgoingRecord = {
+  key: Buffer | string | null;
+  value: Buffer | null;
+  headers?: IHeaders;
+  /** By the key when none is named. */
+  partition?: number;
+};
 
 export type Producer = {
   /** Resolves when all are stored; waits while Kafka is away. Throws UnavailableError when it cannot say whether they are: sent again, they may be there twice. */

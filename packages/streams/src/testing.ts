@@ -6,24 +6,31 @@ import { anOrderEvent } from '@ragline/schemas/samples';
 import { deadLetterTopicOf } from '@ragline/schemas/topics';
 import type { OrderEvent } from '@ragline/schemas/types.generated';
 import type { Message } from 'kafkajs';
+import pg from 'pg';
 import { stack } from '../../../tests/support/stack.ts';
 import { type ConsumerOptions, type Running, startConsumer } from './consumer.ts';
 import { createKafka } from './kafka-client.ts';
 import { type OutgoingRecord, startProducer } from './producer.ts';
 import type { ConsumedRecord } from './record.ts';
+import { retryTopicsOf } from './retry/names.ts';
+import type { RetryOptions } from './run-parts.ts';
 import type { Handling } from './work.ts';
 
 export type Scene = Awaited<ReturnType<typeof openScene>>;
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** @param partitions of the topic; the dead letters have one, so that their order shows */
-export async function openScene({ partitions = 3 } = {}) {
-  const { kafka: access, registryUrl } = stack();
+/**
+ * @param partitions of the topic; the dead letters have one, so that their order shows
+ * @param delaysMs the tiers of a group without order, made when there are any, and the waits of one that keeps it
+ */
+export async function openScene({ partitions = 3, delaysMs = [] as readonly number[] } = {}) {
+  const { kafka: access, registryUrl, databaseUrlOf } = stack();
   const kafka = createKafka({ ...access, clientId: 'test', log: quiet });
   const id = randomUUID().slice(0, 8);
   const topic = `test-streams-${id}`;
   const groupId = `test-${id}`;
+  const retryTopics = delaysMs.length > 0 ? retryTopicsOf(groupId, delaysMs) : [];
   const configEntries = [
     { name: 'compression.type', value: 'gzip' },
     { name: 'max.message.bytes', value: String(2 * 1024 * 1024) },
@@ -35,8 +42,13 @@ export async function openScene({ partitions = 3 } = {}) {
     topics: [
       { topic, numPartitions: partitions, configEntries },
       { topic: deadLetterTopicOf(groupId), numPartitions: 1, configEntries },
+      ...retryTopics.map((name) => ({ topic: name, numPartitions: partitions, configEntries })),
     ],
   });
+  // Any role that consumes may be a group of tests.
+  const pool = new pg.Pool({ connectionString: databaseUrlOf('ragline_notifications'), max: 10 });
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   const producer = await startProducer({ kafka, log: quiet });
   const codec = createCodec({ registryUrl });
   const encode = await codec.encoder('order_v1');
@@ -53,6 +65,7 @@ export async function openScene({ partitions = 3 } = {}) {
       ...base(`test-reader-${randomUUID()}`),
       topics: [{ name: from, schema: null }],
       order: 'none',
+      whenExhausted: 'keep-trying',
       concurrency: 1,
       async handleRaw(record) {
         records.push(record);
@@ -84,6 +97,7 @@ export async function openScene({ partitions = 3 } = {}) {
     groupId,
     codec,
     producer,
+    pool,
     encode,
     /** A record of a valid order event, with the headers of the outbox. */
     anEvent(changes: Partial<OrderEvent> = {}, key?: string): OutgoingRecord & { event: OrderEvent } {
@@ -102,14 +116,24 @@ export async function openScene({ partitions = 3 } = {}) {
     async start(
       handling: Handling,
       options: Partial<
-        Pick<ConsumerOptions, 'order' | 'concurrency' | 'batchMax' | 'onFinished' | 'metrics'>
+        Pick<ConsumerOptions, 'order' | 'concurrency' | 'batchMax' | 'onFinished' | 'metrics'> & RetryOptions
       > = {},
     ): Promise<Running> {
       const own = { ...base(groupId), topics: [{ name: topic, schema: 'order_v1' as const }] };
-      const running = await startConsumer({ ...own, order: 'by-key', ...options, ...handling });
+      const retry = delaysMs.length > 0 ? { retry: { delaysMs, jitterMs: 0 } } : {};
+      const running = await startConsumer({
+        ...own,
+        pool,
+        order: 'by-key',
+        ...retry,
+        ...options,
+        ...handling,
+      });
       started.push(running);
       return running;
     },
+    /** Records of any topic, once there are so many. */
+    read: (from: string, count: number) => read(from, (records) => records.length >= count),
     /** The group's dead letters, once there are so many. */
     letters: (count: number) => read(deadLetterTopicOf(groupId), (records) => records.length >= count),
     /** Committed offsets of the group, by partition. */
@@ -121,8 +145,9 @@ export async function openScene({ partitions = 3 } = {}) {
     async close(): Promise<void> {
       for (const running of started) await running.stop();
       await producer.stop();
-      await admin.deleteTopics({ topics: [topic, deadLetterTopicOf(groupId)] });
+      await admin.deleteTopics({ topics: [topic, deadLetterTopicOf(groupId), ...retryTopics] });
       await admin.disconnect();
+      await pool.end();
     },
   };
 }

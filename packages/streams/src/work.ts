@@ -3,19 +3,19 @@ import { runWithContext } from '@ragline/runtime/context';
 import { failSpan, openSpan, scopeOf, withSpan } from '@ragline/runtime/tracing';
 import { type Admission, admit, type Decoder } from './admit.ts';
 import { type ConsumedRecord, type DecodedEvent, textHeaders } from './record.ts';
-import type { Attempt, Work } from './task.ts';
+import type { Attempt, BatchAttempt, OnceBatch, Work } from './task.ts';
 
 /**
  * What a consumer does; the text that a handler resolves with is the outcome's label, of which there are few.
  *
  * A handler may be called again with the same record, after any error and any rebalance. Until it resolves the
- * record counts as unhandled.
+ * record counts as unhandled. What it changes inside `once` happens once all the same.
  */
 export type Handling =
   | { handle: (event: DecodedEvent, context: Attempt) => Promise<string>; codec: Decoder }
   | {
       /** All in one transaction; when it throws, it is called again with each event alone. One label, or one each. */
-      handleBatch: (events: readonly DecodedEvent[], context: Attempt) => Promise<string | readonly string[]>;
+      handleBatch: HandleBatch;
       codec: Decoder;
     }
   /** Bytes, whatever they are: nothing is decoded or refused. */
@@ -30,6 +30,7 @@ export function rawWork(
 ): Work<ConsumedRecord> {
   return {
     admit: (record) => record,
+    identityOf: () => undefined,
     many: undefined,
     one: (record, attempt) => {
       const { traceparent, tenant_id, id } = textHeaders(record.headers);
@@ -52,6 +53,7 @@ export function eventWork(
   const one = 'handle' in handling ? handling.handle : firstOf(handling.handleBatch);
   return {
     admit: (record) => admit(record, handling.codec, admission(record.topic)),
+    identityOf: ({ event_id, tenant_id }) => ({ event_id, tenant_id }),
     one: (event, attempt) =>
       runWithContext({ tenant_id: event.tenant_id }, () =>
         withSpan(`process ${event.topic}`, spanOf(groupId, event), () => one(event, attempt)),
@@ -60,18 +62,24 @@ export function eventWork(
   };
 }
 
-type HandleBatch = (events: readonly DecodedEvent[], context: Attempt) => Promise<string | readonly string[]>;
+type HandleBatch = (
+  events: readonly DecodedEvent[],
+  context: BatchAttempt,
+) => Promise<string | readonly string[]>;
 
 function firstOf(handleBatch: HandleBatch) {
-  return async (event: DecodedEvent, attempt: Attempt): Promise<string> => {
-    const outcome = await handleBatch([event], attempt);
+  return async (
+    event: DecodedEvent,
+    { signal, attempt, onceBatch }: Attempt & { onceBatch: OnceBatch },
+  ): Promise<string> => {
+    const outcome = await handleBatch([event], { signal, attempt, once: onceBatch });
     return typeof outcome === 'string' ? outcome : (outcome[0] ?? 'handled');
   };
 }
 
 /** Each event has a span in its own trace; the batch has one that links to all. */
 function inBatchSpan(groupId: string, handleBatch: HandleBatch) {
-  return async (events: readonly DecodedEvent[], attempt: Attempt): Promise<readonly string[]> => {
+  return async (events: readonly DecodedEvent[], attempt: BatchAttempt): Promise<readonly string[]> => {
     const topic = events[0]?.topic ?? '';
     const spans = events.map((event) => openSpan(`process ${topic}`, spanOf(groupId, event)));
     const links = events.slice(0, linksMax).flatMap(({ headers: { traceparent } }) => traceparent ?? []);

@@ -1,0 +1,185 @@
+/**
+ * Records that end the process, counted across restarts without a query for any other record.
+ *
+ * Each run over a partition is noted, and its end. After one without an end, what it may have been handling is
+ * noted before it starts, one by one and in no batch; what was noted in the run before starts alone in its process;
+ * and what would start a fourth time is given up as `crashed`.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Logger } from '@ragline/runtime/logger';
+import type pg from 'pg';
+import { PermanentError } from '../errors.ts';
+import type { Work } from '../task.ts';
+import { type Alone, createAlone } from './alone.ts';
+
+/** The part of streams.* that this needs. */
+export type RunStore = {
+  begin(place: RunPlace, runId: string): Promise<{ unclean: number; begun: Map<bigint, number> }>;
+  /** Whether the run before has come to a clean end after all, later than this one began. */
+  endedLate(place: RunPlace, runId: string): Promise<boolean>;
+  end(place: RunPlace, runId: string): Promise<void>;
+  start(place: RunPlace, runId: string, offset: bigint): Promise<void>;
+  finish(place: RunPlace, offset: bigint): Promise<void>;
+};
+
+export type RunPlace = { topic: string; partition: number };
+
+export type CrashesOptions = {
+  store: RunStore;
+  /** Where the group has committed, and where the log ends; asked after an unclean run only. */
+  bounds(place: RunPlace): Promise<{ committed: bigint | undefined; end: bigint | undefined }>;
+  groupId: string;
+  log: Logger;
+};
+
+export type RunNotes<E> = {
+  open(): Promise<void>;
+  guard(work: Work<E>): Work<E>;
+  close(): Promise<void>;
+};
+
+const startsMax = 3;
+// A partition has at most 4,000 records open at once, and commits a few times a second.
+const reach = 5_000n;
+const askAgainMs = 1_000;
+const askTimes = 20;
+
+export function createCrashes({ store, bounds, groupId, log }: CrashesOptions) {
+  // Over all partitions: a record of another one may be who ends the process.
+  const { alone, together }: Alone = createAlone();
+
+  /** @param offsetOf of the record in the run's own topic */
+  function notesOf<E>(place: RunPlace, offsetOf: (event: E) => bigint): RunNotes<E> {
+    const runId = randomUUID();
+    let begun = new Map<bigint, number>();
+    let until: bigint | undefined;
+    let asking: NodeJS.Timeout | undefined;
+    let closed: Promise<void> | undefined;
+
+    const isSuspect = (offset: bigint) => (until !== undefined && offset < until) || begun.has(offset);
+
+    async function open(): Promise<void> {
+      const run = await store.begin(place, runId);
+      begun = run.begun;
+      if (run.unclean === 0) return;
+      const { committed, end } = await bounds(place);
+      const reached = committed === undefined ? end : committed + reach;
+      until = reached !== undefined && end !== undefined && end < reached ? end : reached;
+      const where = {
+        group: groupId,
+        ...place,
+        unclean: run.unclean,
+        until: String(until),
+        begun: begun.size,
+      };
+      log.warn('the last run over a partition did not end: its records are noted before they start', where);
+      askLater(askTimes);
+    }
+
+    /** In a rebalance the run before ends a moment after this one has begun. */
+    function askLater(times: number): void {
+      if (times === 0 || closed) return;
+      asking = setTimeout(async () => {
+        const ended = await store.endedLate(place, runId).catch(() => false);
+        if (ended) until = undefined;
+        else askLater(times - 1);
+      }, askAgainMs);
+    }
+
+    async function noted(offset: bigint, handle: () => Promise<string>): Promise<string> {
+      const starts = begun.get(offset) ?? 1;
+      if (starts >= startsMax) {
+        await store.finish(place, offset);
+        begun.delete(offset);
+        throw new PermanentError('crashed', `The process ended ${starts} times while it handled this record`);
+      }
+      const start = async () => {
+        await store.start(place, runId, offset);
+        try {
+          return await handle();
+        } finally {
+          begun.delete(offset);
+          // What stays noted is cleared with the run; it has cost nobody anything.
+          await store.finish(place, offset).catch(() => {});
+        }
+      };
+      return begun.has(offset) ? alone(start) : together(start);
+    }
+
+    return {
+      open,
+      guard: ({ admit, identityOf, one, many }) => ({
+        admit,
+        identityOf,
+        async one(event, attempt) {
+          const offset = offsetOf(event);
+          const handle = () => one(event, attempt);
+          return isSuspect(offset) ? noted(offset, handle) : together(handle);
+        },
+        many:
+          many &&
+          (async (events, attempt) => {
+            if (events.some((event) => isSuspect(offsetOf(event)))) {
+              throw new Error('The last run did not end: each record is handled by itself');
+            }
+            return together(() => many(events, attempt));
+          }),
+      }),
+      close() {
+        clearTimeout(asking);
+        closed ??= store.end(place, runId).catch((error: unknown) => {
+          log.warn('the end of a run was not noted', { group: groupId, ...place, error });
+        });
+        return closed;
+      },
+    };
+  }
+
+  return { notesOf };
+}
+
+/** streams.run and streams.started, by their functions. */
+export function postgresRuns(pool: pg.Pool, groupId: string): RunStore {
+  const at = ({ topic, partition }: RunPlace) => [groupId, topic, partition];
+  return {
+    async begin(place, runId) {
+      const { rows } = await pool.query<{ unclean: number; offsets: unknown[]; starts: number[] }>({
+        name: 'ragline_begin_run',
+        text: 'SELECT unclean, offsets, starts FROM streams.begin_run($1, $2, $3, $4)',
+        values: [...at(place), runId],
+      });
+      const { unclean = 0, offsets = [], starts = [] } = rows[0] ?? {};
+      const begun = offsets.map((offset, i) => [BigInt(String(offset)), starts[i] ?? 1] as const);
+      return { unclean, begun: new Map(begun) };
+    },
+    async endedLate(place, runId) {
+      const { rows } = await pool.query<{ ended: boolean }>({
+        name: 'ragline_run_before_ended',
+        text: 'SELECT streams.run_before_ended($1, $2, $3, $4) AS ended',
+        values: [...at(place), runId],
+      });
+      return rows[0]?.ended === true;
+    },
+    async end(place, runId) {
+      await pool.query({
+        name: 'ragline_end_run',
+        text: 'SELECT streams.end_run($1, $2, $3, $4)',
+        values: [...at(place), runId],
+      });
+    },
+    async start(place, runId, offset) {
+      await pool.query({
+        name: 'ragline_start_record',
+        text: 'SELECT streams.start_record($1, $2, $3, $4, $5)',
+        values: [...at(place), String(offset), runId],
+      });
+    },
+    async finish(place, offset) {
+      await pool.query({
+        name: 'ragline_finish_record',
+        text: 'SELECT streams.finish_record($1, $2, $3, $4)',
+        values: [...at(place), String(offset)],
+      });
+    },
+  };
+}

@@ -1,0 +1,166 @@
+/** What a partition's run is made of: the work with all that watches over it, and where its records are put aside. */
+import type { Logger } from '@ragline/runtime/logger';
+import type pg from 'pg';
+import { defaultPolicy, type RetryPolicy, type Routes } from './after-failure.ts';
+import type { Aside } from './aside.ts';
+import type { ConsumerMetrics } from './consumer-metrics.ts';
+import type { GroupOffsets } from './offsets.ts';
+import type { DeadHead } from './parking/decide.ts';
+import type { Caps } from './parking/store.ts';
+import type { Producer } from './producer.ts';
+import type { ConsumedRecord } from './record.ts';
+import { createCrashes, postgresRuns, type RunNotes, type RunPlace } from './retry/crashes.ts';
+import { withDeadline } from './retry/deadline.ts';
+import { createFloodGuard, type FloodLimits, usualFloodLimits } from './retry/flood-guard.ts';
+import { type Addressed, ofReturned, withFailpoints, withFloodGuard, withTiming } from './retry/guards.ts';
+import { replayTopicOf, retryTopicsOf, tierNameOf, tierTopicOf } from './retry/names.ts';
+import { notBeforeOf, returnedTask } from './retry/origin.ts';
+import { createTiers } from './retry/tiers.ts';
+import { newTask, type Task, type Work } from './task.ts';
+
+export type RetryOptions = {
+  /** For `once`, for parking, and for counting records that end the process. */
+  pool?: pg.Pool;
+  /** The waits before the second attempt, the third, and so on; and at most what is added to each. */
+  retry?: { delaysMs: readonly number[]; jitterMs?: number };
+  /** dead-letter: after the last wait, `<group>.dlq`. keep-trying: in its place for ever; nothing is put aside. */
+  whenExhausted?: 'dead-letter' | 'keep-trying';
+  /** By key: wait: the followers of a dead letter wait for an operator. skip: they go on without it. */
+  deadHead?: DeadHead;
+  /** By key: what may wait in Postgres; above it the partition waits. */
+  caps?: Partial<Caps>;
+  /** What becomes of an error, by its code or the name of its class, against the general rule. */
+  routes?: Routes;
+  /** A handler that takes longer is aborted and has failed; 60 s. */
+  handlerDeadlineMs?: number;
+  /** When the group waits because most of what it tries fails; false: never. */
+  floodGuard?: FloodLimits | false;
+  /** Whether records may ask for failures by the header x-ragline-failpoint. */
+  failpoints?: boolean;
+};
+
+export type RunParts<E> = {
+  work: Work<E>;
+  aside: Aside<E>;
+  policy: RetryPolicy;
+  taskOf: (record: ConsumedRecord, now: number) => Task<E>;
+};
+
+export type RunPartsOptions<E> = {
+  options: RetryOptions;
+  groupId: string;
+  order: 'by-key' | 'none';
+  producer: Producer;
+  offsets: GroupOffsets;
+  work: Work<E>;
+  shown: ConsumerMetrics;
+  log: Logger;
+  /** The place aside of a group that keeps order; work is what its attempts run. */
+  parkingOf(place: RunPlace, work: Work<E>, policy: RetryPolicy, onFenced: () => void): Aside<E>;
+};
+
+const usualDeadlineMs = 60_000;
+
+export function createRunParts<E extends Addressed>(parts: RunPartsOptions<E>) {
+  const { options, groupId, order, producer, offsets, shown, log } = parts;
+  const { pool, routes = {}, handlerDeadlineMs = usualDeadlineMs } = options;
+  const policy = policyOf(options);
+  const { delaysMs, whenExhausted } = policy;
+  const hasTiers = order === 'none' && whenExhausted === 'dead-letter';
+  const tiers = new Map(delaysMs.map((delayMs) => [tierTopicOf(groupId, delayMs), tierNameOf(delayMs)]));
+  if (order === 'by-key' && whenExhausted === 'dead-letter' && pool === undefined) {
+    throw new TypeError(`Group ${groupId} keeps order: its records wait in Postgres, so it needs a pool`);
+  }
+
+  // Kept trying, a group has no dead letters that could be filled.
+  const { floodGuard = usualFloodLimits } = options;
+  const limits = whenExhausted === 'keep-trying' ? false : floodGuard;
+  shown.flooded(false);
+  const guard =
+    limits === false
+      ? undefined
+      : createFloodGuard(limits, Date.now, (isShut) => {
+          shown.flooded(isShut);
+          if (isShut)
+            log.error('group waits: most of what it tried has failed', { group: groupId, ...limits });
+          else log.warn('group goes on: what it tried has worked', { group: groupId });
+        });
+
+  const crashes =
+    pool === undefined
+      ? undefined
+      : createCrashes({
+          store: postgresRuns(pool, groupId),
+          groupId,
+          log,
+          async bounds({ topic, partition }) {
+            const [committed, ends] = await Promise.all([offsets.committed(topic), offsets.ends(topic)]);
+            return { committed: committed.get(partition), end: ends?.get(partition) };
+          },
+        });
+
+  /** @param onFenced told when another owner has the partition's lease */
+  function partsOf({ topic, partition }: RunPlace, onFenced: () => void): RunParts<E> {
+    const tier = tiers.get(topic);
+    const isReturned = hasTiers && (tier !== undefined || topic === replayTopicOf(groupId));
+    // Of a record that comes back: the handler's event says where it was first met.
+    const returnedAt = new WeakMap<E, bigint>();
+    const offsetOf = (event: E) => returnedAt.get(event) ?? BigInt(event.offset);
+    const notes = crashes?.notesOf<E>({ topic, partition }, offsetOf);
+
+    let work = options.failpoints ? withFailpoints(parts.work) : parts.work;
+    work = withTiming(work, (seconds) => shown.handled(topic, seconds));
+    work = withDeadline(work, handlerDeadlineMs);
+    if (notes) work = notes.guard(work);
+    if (guard) work = withFloodGuard(work, guard, routes);
+    if (isReturned) work = ofReturned(work, returnedAt, (record) => showLateness(tier, record));
+
+    // What an operator sends back is tried once: the tiers have had their turn.
+    const own = topic === replayTopicOf(groupId) && hasTiers ? { ...policy, delaysMs: [] } : policy;
+    const aside =
+      order === 'by-key' && whenExhausted === 'dead-letter'
+        ? parts.parkingOf({ topic, partition }, work, own, onFenced)
+        : createTiers<E>({ groupId, producer, pool, policy: own, isReturned, log });
+    const taskOf = isReturned ? returnedTask<E> : newTask<E>;
+    return { work, aside: notes ? withNotes(aside, notes) : aside, policy: own, taskOf };
+  }
+
+  function showLateness(tier: string | undefined, record: ConsumedRecord): void {
+    const notBefore = notBeforeOf(record);
+    if (tier === undefined || notBefore === undefined) return;
+    shown.late(tier, Math.max(0, Date.now() - notBefore) / 1_000);
+  }
+
+  return {
+    /** What the group reads beside its own topics. */
+    returning: hasTiers ? retryTopicsOf(groupId, delaysMs) : [],
+    /** Whether the topic's records wait until they are due. */
+    isTier: (topic: string): boolean => hasTiers && tiers.has(topic),
+    isFlooded: (): boolean => guard?.isShut() ?? false,
+    partsOf,
+  };
+}
+
+function policyOf({ retry, whenExhausted, routes }: RetryOptions): RetryPolicy {
+  const { delaysMs, jitterMs } = { ...defaultPolicy, ...retry };
+  return {
+    delaysMs,
+    jitterMs,
+    whenExhausted: whenExhausted ?? defaultPolicy.whenExhausted,
+    routes: routes ?? {},
+  };
+}
+
+function withNotes<E>(aside: Aside<E>, notes: RunNotes<E>): Aside<E> {
+  return {
+    ...aside,
+    async open() {
+      await aside.open();
+      await notes.open();
+    },
+    async close() {
+      await aside.close();
+      await notes.close();
+    },
+  };
+}
