@@ -1,0 +1,172 @@
+/**
+ * Letters sent back by one batch without a throttle: from its POST until the last of them is resolved.
+ *
+ * Needs a whole stack (npm start): the letters are a group's of this process, the batch is the running service's.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { createMetrics } from '@ragline/runtime/metrics';
+import { createCodec } from '@ragline/schemas/codec';
+import { startConsumer } from '@ragline/streams/consumer';
+import { PermanentError } from '@ragline/streams/errors';
+import { startProducer } from '@ragline/streams/producer';
+import { replayTopicOf, retryTopicsOf } from '@ragline/streams/retry/names';
+import pg from 'pg';
+import { z } from 'zod';
+import type { Settings } from '../../parts/settings.ts';
+import { line, tell } from '../parts/numbers.ts';
+import { connect, counter, dropTopics, fillTopic, log, makeTopics, newGroup, poolTo } from './kit.ts';
+
+const inFlight = 2_000;
+const batchShape = z.object({ id: z.string(), state: z.string(), counts: z.record(z.string(), z.number()) });
+const statsShape = z.object({
+  groups: z.array(z.object({ group: z.string(), states: z.record(z.string(), z.number()) })),
+});
+
+export async function measureReplay(settings: Settings, letters: number): Promise<void> {
+  const ask = await signIn(settings);
+  for (const order of ['by-key', 'none'] as const) await replayOnce(settings, ask, letters, order);
+}
+
+async function replayOnce(
+  settings: Settings,
+  ask: Ask,
+  letters: number,
+  order: 'by-key' | 'none',
+): Promise<void> {
+  const kafka = connect(settings);
+  const { groupId, deadLetters } = newGroup();
+  const topic = `${groupId}-orders`;
+  const delaysMs = [1_000];
+  const names = [topic, deadLetters, ...(order === 'none' ? retryTopicsOf(groupId, delaysMs) : [])];
+  await makeTopics(kafka, names);
+  const pool = poolTo(settings.get('DATABASE_URL_RAGLINE_NOTIFICATIONS'), 16);
+  const producer = await startProducer({ kafka, log });
+  let isMended = false;
+  const handled = counter(letters);
+  try {
+    await fillTopic(settings, kafka, topic, letters, letters);
+    const consumer = await startConsumer({
+      kafka,
+      groupId,
+      topics: [{ name: topic, schema: 'order_v1' }],
+      order,
+      codec: createCodec({ registryUrl: settings.get('SCHEMA_REGISTRY_URL') }),
+      pool,
+      producer,
+      log,
+      metrics: createMetrics({ service: 'bench' }),
+      retry: { delaysMs },
+      floodGuard: false,
+      async handle(_event, { once }) {
+        if (!isMended) throw new PermanentError('bench_broken', 'Broken on purpose');
+        await once(async () => true);
+        handled.add();
+        return 'handled';
+      },
+    });
+    try {
+      tell(`replay: ${letters} letters of a group, order ${order}`);
+      const keptAt = performance.now();
+      await until(
+        () => waitingOf(ask, groupId),
+        (waiting) => waiting >= letters,
+      );
+      const keepMs = performance.now() - keptAt;
+      isMended = true;
+      const began = performance.now();
+      const { id } = await ask('POST', '/v1/dead-letters/batches', batchShape, {
+        filter: { group: groupId, state: 'waiting' },
+        action: 'replay',
+        reason: 'bench',
+        in_flight: inFlight,
+        delay_s: 0,
+      });
+      await handled.done;
+      const handledMs = performance.now() - began;
+      const batch = await until(
+        () => ask('GET', `/v1/dead-letters/batches/${id}`, batchShape),
+        ({ state }) => state === 'done',
+      );
+      const settledMs = performance.now() - began;
+      line({
+        bench: 'dead-letters',
+        part: 'replay',
+        order,
+        letters,
+        in_flight: inFlight,
+        kept_per_s: Math.round((letters / keepMs) * 1_000),
+        handled_per_s: Math.round((letters / handledMs) * 1_000),
+        settled_per_s: Math.round((letters / settledMs) * 1_000),
+        resolved: batch.counts.resolved,
+        wanted: 'settled ≥ 2,000/s',
+      });
+    } finally {
+      await consumer.stop();
+    }
+  } finally {
+    await producer.stop();
+    await pool.end();
+    await dropTopics(kafka, names, [groupId, `${groupId}.retry`, replayTopicOf(groupId)]);
+    await forget(settings, groupId);
+  }
+}
+
+type Ask = <T>(method: string, path: string, shape: z.ZodType<T>, body?: unknown) => Promise<T>;
+
+async function signIn(settings: Settings): Promise<Ask> {
+  const origin = settings.get('RAGLINE_URL');
+  const password = settings.get('RAGLINE_DEMO_PASSWORD');
+  let token = '';
+  const ask: Ask = async (method, path, shape, body) => {
+    // To the service's own port where it is known: the gateway is not what is measured.
+    const base = path.startsWith('/v1/auth') ? origin : (settings.find('URL_DEAD_LETTERS_1') ?? origin);
+    const response = await fetch(base + path, {
+      method,
+      headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
+    return shape.parse(JSON.parse(text));
+  };
+  const grant = await ask('POST', '/v1/auth/login', z.object({ access_token: z.string() }), {
+    tenant: 'ragline',
+    email: 'operator@ragline.example',
+    password,
+  });
+  token = grant.access_token;
+  return ask;
+}
+
+async function waitingOf(ask: Ask, groupId: string): Promise<number> {
+  const { groups } = await ask('GET', '/v1/dead-letters/stats', statsShape);
+  return groups.find(({ group }) => group === groupId)?.states.waiting ?? 0;
+}
+
+/** Asks ten times a second, for two minutes at most. */
+async function until<T>(look: () => Promise<T>, isDone: (it: T) => boolean): Promise<T> {
+  const deadline = performance.now() + 120_000;
+  for (;;) {
+    const it = await look();
+    if (isDone(it)) return it;
+    if (performance.now() > deadline) throw new Error(`Still so after two minutes: ${JSON.stringify(it)}`);
+    await pause(100);
+  }
+}
+
+/** Lets nothing of the measurement stay in the stack's database. */
+async function forget(settings: Settings, groupId: string): Promise<void> {
+  const client = new pg.Client({ connectionString: settings.get('DATABASE_URL') });
+  await client.connect();
+  try {
+    await client.query(
+      'DELETE FROM streams.parked_record WHERE parked_id IN (SELECT id FROM streams.parked_key WHERE group_id = $1)',
+      [groupId],
+    );
+    for (const table of ['streams.parked_key', 'streams.lease', 'streams.inbox', 'dead_letters.letter']) {
+      await client.query(`DELETE FROM ${table} WHERE group_id = $1`, [groupId]);
+    }
+  } finally {
+    await client.end();
+  }
+}
