@@ -49,7 +49,8 @@ export function startDriver<E>(options: DriverOptions<E>) {
   const inFlight = new Set<number>();
   const running = new Set<Promise<void>>();
   const conflicts = new Map<number, number>();
-  const around = { clock, log, isEnded: () => isOver };
+  // A failure is booked as long as anybody may: the next owner goes on with the right attempt.
+  const around = { clock, log, isEnded: () => signal.aborted };
   let isOver = false;
   let announcing = false;
   // Something has become due since the last look.
@@ -176,7 +177,7 @@ export function startDriver<E>(options: DriverOptions<E>) {
       options.onFinished(task, outcome);
     } catch (error) {
       if (isFenced(error)) throw error;
-      if (isOver || signal.aborted) throw new Ended('The assignment is over');
+      if (signal.aborted) throw new Ended('The assignment is over');
       if (error instanceof Moved) return false;
       // It took effect, and what the handler did afterwards failed.
       if (!hasLeft) await book(task, head, error);

@@ -50,6 +50,8 @@ export function createParking<E>(options: ParkingOptions<E>): Aside<E> {
   let parked = new Map<string, number>();
   let lease: Lease | undefined;
   let driver: Driver | undefined;
+  let hasEnded = false;
+  // Nothing of this assignment is wanted any more.
   let isOver = false;
 
   function held(): Lease {
@@ -60,7 +62,7 @@ export function createParking<E>(options: ParkingOptions<E>): Aside<E> {
   return {
     async open() {
       const assigned = await store.assign(place, options.owner);
-      if (isOver) return;
+      if (hasEnded) return;
       lease = assigned.lease;
       parked = assigned.parked;
       driver = startDriver<E>({
@@ -114,15 +116,20 @@ export function createParking<E>(options: ParkingOptions<E>): Aside<E> {
       );
     },
 
+    // What lanes have begun they may finish.
     end() {
-      isOver = true;
+      hasEnded = true;
       driver?.end();
     },
 
-    abort: () => aborter.abort(),
+    abort() {
+      isOver = true;
+      aborter.abort();
+    },
 
     async close() {
       isOver = true;
+      hasEnded = true;
       driver?.end();
       await driver?.settled();
     },
