@@ -17,7 +17,12 @@ let gateway: Awaited<ReturnType<typeof startTestGateway>>;
 before(async () => {
   service = await startFakeService();
   const urls = [service.url];
-  gateway = await startTestGateway({ identity: urls, orders: urls, notifications: urls });
+  gateway = await startTestGateway({
+    identity: urls,
+    orders: urls,
+    notifications: urls,
+    'dead-letters': urls,
+  });
 });
 after(async () => {
   await gateway.stop();

@@ -19,6 +19,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       identity: read.list('IDENTITY_URLS'),
       orders: read.list('ORDERS_URLS'),
       notifications: read.list('NOTIFICATIONS_URLS'),
+      'dead-letters': read.list('DEAD_LETTERS_URLS'),
     },
     tokenIssuer: read.string('TOKEN_ISSUER', 'ragline'),
     tokenAudience: read.string('TOKEN_AUDIENCE', 'ragline'),

@@ -74,6 +74,7 @@ describe('the AsyncAPI document', () => {
       'catalog.v1',
       'notifications.v1',
       'identity.revocations.v1',
+      'dead_letters.v1',
       '/ws',
     ]) {
       assert.ok(addresses.includes(expected), expected);

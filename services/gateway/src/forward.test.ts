@@ -194,14 +194,19 @@ describe('what is refused before any service hears of it', () => {
 });
 
 describe('readiness', () => {
-  it('is 503 without identity or orders, and degraded without notifications', async () => {
+  it('is 503 without identity or orders, and degraded without the others', async () => {
     const [identity, orders] = [await fake(), await fake()];
     const { url } = await gatewayWith({ identity: [identity.url], orders: [orders.url] });
     const degraded = await fetch(`${url}/readyz`);
     assert.equal(degraded.status, 200);
     assert.deepEqual(await jsonOf(degraded), {
       status: 'degraded',
-      services: { identity: 'ready', orders: 'ready', notifications: 'not_ready' },
+      services: {
+        identity: 'ready',
+        orders: 'ready',
+        notifications: 'not_ready',
+        'dead-letters': 'not_ready',
+      },
       sentinel: 'off',
     });
     orders.setReady(false);

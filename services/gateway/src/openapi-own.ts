@@ -136,6 +136,12 @@ export const gatewayPaths: { paths: Json; components: { [kind: string]: Json } }
           },
           record: { type: ['object', 'null'], description: 'Topic, partition and offset on Kafka.' },
           groups: { type: 'array', items: { type: 'object' }, description: "Each group's outcome." },
+          dead_letters: {
+            type: 'array',
+            items: { type: 'object' },
+            description:
+              'The letters of groups that gave up on it: for operators, and for admins of its tenant.',
+          },
           instances: {
             type: 'array',
             items: { type: 'object' },

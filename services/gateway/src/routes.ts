@@ -3,7 +3,7 @@
  * `/internal/*` and the services' own `/metrics`, `/readyz` and `/healthz` are refused by being absent.
  */
 
-export const serviceNames = ['identity', 'orders', 'notifications'] as const;
+export const serviceNames = ['identity', 'orders', 'notifications', 'dead-letters'] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
 export type Route = {
@@ -22,6 +22,8 @@ const prefixes: Route[] = [
   { name: '/v1/promotions', service: 'orders', kind: 'request' },
   { name: '/v1/orders', service: 'orders', kind: 'request' },
   { name: '/v1/notifications', service: 'notifications', kind: 'request' },
+  { name: '/v1/dead-letters', service: 'dead-letters', kind: 'request' },
+  { name: '/v1/parked-keys', service: 'dead-letters', kind: 'request' },
 ];
 
 const exact: Route[] = [

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { createLogger } from '@ragline/runtime/logger';
 import { readConfig } from './config.ts';
 import { startGateway } from './gateway.ts';
+import type { ServiceName } from './routes.ts';
 
 export type Noted = { method: string; url: string; headers: http.IncomingHttpHeaders; body: string };
 
@@ -74,7 +75,7 @@ export async function startFakeService(
 
 /** A gateway on a free port; `env` as in its settings. Services without an address are nowhere. */
 export async function startTestGateway(
-  services: Partial<Record<'identity' | 'orders' | 'notifications', string[]>>,
+  services: Partial<Record<ServiceName, string[]>>,
   env: Record<string, string> = {},
 ) {
   const stops: (() => unknown)[] = [];
@@ -88,6 +89,7 @@ export async function startTestGateway(
     IDENTITY_URLS: list(services.identity),
     ORDERS_URLS: list(services.orders),
     NOTIFICATIONS_URLS: list(services.notifications),
+    DEAD_LETTERS_URLS: list(services['dead-letters']),
     ...env,
   });
   const log = createLogger({ service: 'gateway', level: config.logLevel });

@@ -22,11 +22,12 @@ export async function traceEvent(options: {
   const writer = upstreams.pick('orders');
   const asked = [...(writer ? [writer] : []), ...upstreams.of('notifications')];
   const missing: string[] = [];
+  const letters = lettersOf(options, missing);
   const answers: Answer[] = [];
   await Promise.all(
     asked.map(async (instance) => {
       try {
-        answers.push(await ask(instance, eventId, headers));
+        answers.push({ instance, ...(await ask(instance, `/internal/trace/${eventId}`, headers)) });
       } catch (error) {
         log.warn('trace not answered', { upstream: instance.name, error });
         missing.push(instance.name);
@@ -35,6 +36,7 @@ export async function traceEvent(options: {
   );
   const refused = answers.find(({ status }) => status === 401 || status === 403);
   if (refused) throw refusalOf(refused.status);
+  const deadLetters = await letters;
   for (const { instance, status } of answers) {
     if (status >= 500 || status === 429) missing.push(instance.name);
   }
@@ -43,7 +45,7 @@ export async function traceEvent(options: {
     if (answers.some(({ status }) => status === 404)) throw problem('not_found');
     throw problem('unavailable', 'No service could be asked for this event.');
   }
-  return compose(eventId, found, missing);
+  return { ...compose(eventId, found, missing), dead_letters: deadLetters };
 }
 
 /** Joins the answers of the services into one document; `missing` names who could not be asked. */
@@ -70,6 +72,37 @@ export function compose(
   };
 }
 
+/** The event's dead letters, as far as the asker may see them: staff see none, and that is no refusal. */
+async function lettersOf(
+  {
+    upstreams,
+    log,
+    eventId,
+    headers,
+  }: { upstreams: Upstreams; log: Logger; eventId: string; headers: Record<string, string> },
+  missing: string[],
+): Promise<Json[]> {
+  const instance = upstreams.pick('dead-letters');
+  if (!instance) {
+    missing.push('dead-letters');
+    return [];
+  }
+  try {
+    const { status, body } = await ask(instance, `/v1/dead-letters?q=${eventId}`, headers);
+    if (status >= 500 || status === 429) missing.push(instance.name);
+    if (status !== 200 || !Array.isArray(body.data)) return [];
+    return body.data
+      .filter(isJson)
+      .flatMap(({ id, group, state, event_id, error_code, attempts }) =>
+        event_id === eventId ? [{ id, group, state, error_code, attempts }] : [],
+      );
+  } catch (error) {
+    log.warn('trace not answered', { upstream: instance.name, error });
+    missing.push(instance.name);
+    return [];
+  }
+}
+
 /**
  * Each group once. Every instance reads the outcome from the database, but only the one that handled the event
  * knows after how many attempts.
@@ -89,15 +122,19 @@ function isJson(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-async function ask(instance: Instance, eventId: string, headers: Record<string, string>): Promise<Answer> {
+async function ask(
+  instance: Instance,
+  path: string,
+  headers: Record<string, string>,
+): Promise<Omit<Answer, 'instance'>> {
   const answer = await instance.pool.request({
-    path: `/internal/trace/${eventId}`,
+    path,
     method: 'GET',
     headers,
     signal: AbortSignal.timeout(withinMs),
   });
   const body: unknown = await answer.body.json().catch(() => ({}));
-  return { instance, status: answer.statusCode, body: isJson(body) ? body : {} };
+  return { status: answer.statusCode, body: isJson(body) ? body : {} };
 }
 
 function refusalOf(status: number): Problem {

@@ -46,6 +46,7 @@ export async function startUpstreams(options: Options) {
     identity: instancesOf('identity', options),
     orders: instancesOf('orders', options),
     notifications: instancesOf('notifications', options),
+    'dead-letters': instancesOf('dead-letters', options),
   };
   const all = Object.values(byService).flat();
   const polling = new Agent({ headersTimeout: pollTimeoutMs, bodyTimeout: pollTimeoutMs, connections: 1 });
