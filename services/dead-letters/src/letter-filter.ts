@@ -1,4 +1,5 @@
 /** Which letters somebody asks for, and the page of them: each filter has an index that also gives the order. */
+import { createHash } from 'node:crypto';
 import type { Client } from '@ragline/postgres/pool';
 import { text, timestamp, uuid } from '@ragline/web/fields';
 import { z } from 'zod';
@@ -84,14 +85,15 @@ export function whereOf(filter: Filter, scope: Scope, { add }: Params): string {
   return conditions.join(' AND ');
 }
 
-// Rows that a page reads at most when an index alone cannot tell which ones it shows.
-const walkMax = 10_000;
-const firstWalk = 1_000;
+// Rows of an index that a page walks along at most, for each state, when the index alone cannot tell which ones it shows.
+const walkMax = 4_000;
+const firstWalk = 500;
 const wordHitsMax = 2_000;
 
 /**
- * A page of the filter, newest first. With one filter, with or without a tenant, it reads the rows that it shows. With
- * several, and with words, it reads at most some ten thousand and may then be short although more follows: `next` says so.
+ * A page of the filter, newest first. With one filter, with or without state, time and tenant, it reads the rows that it
+ * shows. With several, and with words, it reads at most some thousands and may then be short although more follows:
+ * `next` says so.
  */
 export async function pageOfLetters(
   client: Client,
@@ -99,9 +101,10 @@ export async function pageOfLetters(
   filter: Filter,
   { before, limit }: { before: string | undefined; limit: number },
 ): Promise<PageOf<LetterSummary>> {
-  if (filter.words === '') return { rows: [], next: undefined };
+  if (filter.words === '' || new Set(tenantsOf(filter, scope)).size > 1) return { rows: [], next: undefined };
+  await client.query({ name: 'dead_letters_walk', text: walkSettings });
   const ask: Ask = { client, scope, filter, before, limit };
-  if (!hasRest(filter, scope)) return walked(ask, undefined);
+  if (!hasRest(filter, scope)) return walked(ask, limit + 1);
   if (filter.words === undefined) return walked(ask, walkMax);
   // Words that many letters have are soon met on the way; of the others an index knows all.
   const soon = await walked(ask, firstWalk);
@@ -110,17 +113,21 @@ export async function pageOfLetters(
   return hits === undefined ? walked(ask, walkMax) : among(ask, hits);
 }
 
+// For the transaction. The order of a walk is that of one index alone, and this keeps the planner from sorting instead,
+// which is what it does where it takes the rows for few; its guesses about several columns together are far off.
+export const walkSettings = `SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true),
+                             set_config('enable_seqscan', 'off', true)`;
+
 type Ask = { client: Client; scope: Scope; filter: Filter; before: string | undefined; limit: number };
 
-/** @param max rows to read; undefined when none is read that is not shown */
-async function walked(ask: Ask, max: number | undefined): Promise<PageOf<LetterSummary>> {
+async function walked(ask: Ask, max: number): Promise<PageOf<LetterSummary>> {
   const { client, limit } = ask;
-  const page = walkSql(ask, max ?? limit + 1, limit + 1);
-  const { rows } = await client.query<LetterSummary>(page);
-  if (rows.length > limit) return pageFrom(rows, limit);
-  if (max === undefined) return { rows, next: undefined };
-  const { rows: ends } = await client.query<{ id: string }>(walkEndSql(ask, max));
-  return { rows, next: ends[0]?.id };
+  const { rows } = await client.query<(LetterSummary | { id: null }) & { walk_end: string | null }>(
+    walkSql(ask, max, limit + 1),
+  );
+  const found = rows.flatMap(({ walk_end: _end, ...row }) => (row.id === null ? [] : [row]));
+  if (found.length > limit) return pageFrom(found, limit);
+  return { rows: found, next: rows[0]?.walk_end ?? undefined };
 }
 
 function pageFrom(rows: LetterSummary[], limit: number): PageOf<LetterSummary> {
@@ -128,46 +135,37 @@ function pageFrom(rows: LetterSummary[], limit: number): PageOf<LetterSummary> {
   return { rows: shown, next: rows.length > limit ? shown.at(-1)?.id : undefined };
 }
 
-/** A page of what the best index gives, of which the rest of the filter is asked row by row. */
+/**
+ * Walks along the best index for at most `readMax` rows of each state, newest first, and shows the first `shownMax` that
+ * the rest of the filter takes. Each row has `walk_end`, the last id of a walk that did not come to the end of its
+ * range; without any letter there is one row of nothing else.
+ */
 export function walkSql(ask: Pick<Ask, 'scope' | 'filter' | 'before'>, readMax: number, shownMax: number) {
+  const { filter, scope, before } = ask;
   const use = params();
-  const rest = restOf(ask.filter, ask.scope, use);
-  const walk = walkOf(ask, summaryColumns, ', l.search, l.key_hash', readMax, use);
-  const text = `SELECT ${summaryColumns.replaceAll('::text', '')} FROM (${walk}) l ${rest === '' ? '' : `WHERE ${rest}`}
-    ORDER BY l.id DESC LIMIT ${use.add(shownMax)}`;
-  return { text, values: use.values };
-}
-
-/** The last id of such a walk, when it did not come to the end. */
-function walkEndSql(ask: Ask, readMax: number) {
-  const use = params();
-  const walk = walkOf(ask, 'l.id', '', readMax, use);
-  return { text: `SELECT l.id FROM (${walk}) l OFFSET ${use.add(readMax - 1)} LIMIT 1`, values: use.values };
-}
-
-/** One range of an index for each state, merged by id. */
-function walkOf(
-  { filter, scope, before }: Pick<Ask, 'scope' | 'filter' | 'before'>,
-  columns: string,
-  more: string,
-  max: number,
-  { add }: Params,
-): string {
-  const [low, high] = idRange(filter, before);
-  const lead = leadOf(filter);
-  const conditions = [`l.id >= ${add(low)}`, `l.id < ${add(high)}`];
-  if (lead !== undefined) conditions.push(conditionOn(lead[0], add(lead[1])));
-  if (lead?.[0] !== 'key') {
-    for (const tenant of tenantsOf(filter, scope)) conditions.push(`l.tenant_id = ${add(tenant)}::uuid`);
-  }
-  const limit = add(max);
+  const max = use.add(readMax);
+  const rest = restOf(filter, scope, use) || 'true';
+  const [low, high] = idRange(filter, before).map((id) => `${use.add(id)}::uuid`);
+  const lead = leadOf(filter, scope).map(([column, value]) => [column, use.add(value)] as const);
+  const columns = [...lead.map(([column]) => column), 'l.state', 'l.id'];
   const states = filter.state === undefined ? letterStates : [filter.state];
-  const ranges = states.map(
-    (state) =>
-      `(SELECT ${columns}${more} FROM dead_letters.letter l WHERE l.state = '${state}' AND ${conditions.join(' AND ')}
-         ORDER BY l.id DESC LIMIT ${limit})`,
-  );
-  return `SELECT * FROM (${ranges.join('\n UNION ALL ')}) l ORDER BY l.id DESC LIMIT ${limit}`;
+  const ranges = states.map((state) => {
+    const place = (id: string | undefined) =>
+      `(${[...lead.map(([, value]) => value), `'${state}'`, id].join(', ')})`;
+    // One comparison of rows, which only an index of just these columns can answer: with an equation for each, the planner
+    // may choose any index that ends in the id, and walk along it past everything that does not fit.
+    return `(SELECT l.id, ${rest} AS fits FROM dead_letters.letter l
+      WHERE (${columns.join(', ')}) >= ${place(low)} AND (${columns.join(', ')}) < ${place(high)}
+      ORDER BY ${columns.map((column) => `${column} DESC`).join(', ')} LIMIT ${max})`;
+  });
+  const text = `WITH walked AS MATERIALIZED (
+      SELECT u.id, u.fits FROM (${ranges.join(' UNION ALL ')}) u ORDER BY u.id DESC LIMIT ${max})
+    SELECT e.walk_end, ${summaryColumns}
+      FROM (SELECT (SELECT id FROM walked OFFSET ${max}::int - 1 LIMIT 1) AS walk_end) e
+      LEFT JOIN ((SELECT id FROM walked WHERE fits LIMIT ${use.add(shownMax)}) p
+                 JOIN dead_letters.letter l ON l.id = p.id) ON true
+     ORDER BY l.id DESC`;
+  return { text, values: use.values };
 }
 
 /** Ids of all letters that have the words, or undefined when they are too many. */
@@ -197,27 +195,41 @@ async function among(ask: Ask, ids: readonly string[]): Promise<PageOf<LetterSum
 type Column = 'key' | 'fingerprint' | 'error_code' | 'group' | 'topic';
 
 /** Filters that have an index of their own, the most telling first. */
-function columnsOf(filter: Filter): [Column, unknown][] {
-  const { key, fingerprint, error_code, group, topic } = filter;
-  const all: [Column, unknown][] = Object.entries({ key, fingerprint, error_code, group, topic }).map(
-    ([column, value]) => [columnNames[column] ?? 'topic', value],
-  );
+function columnsOf({ key, fingerprint, error_code, group, topic }: Filter): [Column, unknown][] {
+  const all: [Column, unknown][] = [
+    ['key', key],
+    ['fingerprint', fingerprint],
+    ['error_code', error_code],
+    ['group', group],
+    ['topic', topic],
+  ];
   return all.filter(([, value]) => value !== undefined);
 }
 
-const columnNames: Record<string, Column> = {
-  key: 'key',
-  fingerprint: 'fingerprint',
-  error_code: 'error_code',
-  group: 'group',
-  topic: 'topic',
+const columnNames: Record<Column, string> = {
+  key: 'l.key_hash',
+  fingerprint: 'l.fingerprint',
+  error_code: 'l.error_code',
+  group: 'l.group_id',
+  topic: 'l.topic',
 };
 
-const leadOf = (filter: Filter) => columnsOf(filter)[0];
+/** Columns that the best index begins with, before state and id, and their values. A key needs no tenant beside it. */
+function leadOf(filter: Filter, scope: Scope): [column: string, value: unknown][] {
+  const [lead] = columnsOf(filter);
+  if (lead?.[0] === 'key') return [['l.key_hash', md5(filter.key)]];
+  const tenants = tenantsOf(filter, scope).map((tenant): [string, string] => ['l.tenant_id', tenant]);
+  return lead === undefined ? tenants : [...tenants, [columnNames[lead[0]], lead[1]]];
+}
+
+function md5(key: Buffer | undefined): string {
+  return createHash('md5')
+    .update(key ?? '')
+    .digest('hex');
+}
 
 function conditionOn(column: Column, placeholder: string): string {
-  if (column === 'key') return `l.key_hash = md5(${placeholder}::bytea)`;
-  return `l.${column === 'group' ? 'group_id' : column} = ${placeholder}`;
+  return `${columnNames[column]} = ${column === 'key' ? `md5(${placeholder}::bytea)` : placeholder}`;
 }
 
 const wordsCondition = (words: string, add: Params['add']) =>
