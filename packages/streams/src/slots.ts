@@ -22,10 +22,12 @@ export function createSlots(count: number): Slots {
     },
     release() {
       free += 1;
-      const { value: wake } = sleepers.values().next();
-      if (wake === undefined) return;
-      sleepers.delete(wake);
-      wake();
+      // Not one alone: it may want the slot no more, and the others would sleep on beside a free one.
+      for (const wake of sleepers) {
+        if (free === 0) return;
+        sleepers.delete(wake);
+        wake();
+      }
     },
   };
 }
