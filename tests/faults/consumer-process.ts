@@ -10,7 +10,7 @@ import { stack } from '../support/stack.ts';
 const [groupId = '', topic = ''] = process.argv.slice(2);
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const kafka = createKafka({ ...stack().kafka, clientId: 'test', log: quiet });
-const { store, codec } = openStore();
+const { store, codec, pool } = openStore();
 
 await startConsumer({
   kafka,
@@ -18,7 +18,8 @@ await startConsumer({
   topics: [{ name: topic, schema: 'order_v1' }],
   order: 'by-key',
   codec,
-  handleBatch: keepNotifications(store, groupId),
+  handleBatch: keepNotifications(store),
+  pool,
   // Small batches, so that a kill finds some of them open.
   batchMax: 20,
   concurrency: 3,

@@ -17,6 +17,8 @@ export type SettingsReader = {
   optional(name: string): string | undefined;
   /** A whole number in decimal digits. */
   integer(name: string, fallback?: number, bounds?: { min?: number; max?: number }): number;
+  /** Whole numbers in decimal digits, comma separated, each within the bounds. */
+  integers(name: string, fallback: readonly number[], bounds: { min: number; max: number }): number[];
   /** true, 1, on, yes or false, 0, off, no. */
   boolean(name: string, fallback: boolean): boolean;
   choice<const T extends string>(name: string, options: readonly T[], fallback: NoInfer<T>): T;
@@ -69,6 +71,14 @@ function createReader(env: NodeJS.ProcessEnv, faults: string[]): SettingsReader 
       const number = /^-?\d+$/.test(value) ? Number(value) : Number.NaN;
       if (Number.isSafeInteger(number) && number >= min && number <= max) return number;
       return faulty(name, `must be a whole number from ${min} to ${max}, not ${quoted(value)}`, 0);
+    },
+
+    integers(name, fallback, { min, max }) {
+      const value = filled(name);
+      if (value === undefined) return [...fallback];
+      const numbers = value.split(',').map((part) => (/^\s*\d+\s*$/.test(part) ? Number(part) : Number.NaN));
+      if (numbers.every((number) => number >= min && number <= max)) return numbers;
+      return faulty(name, `must be whole numbers from ${min} to ${max}, not ${quoted(value)}`, [...fallback]);
     },
 
     boolean(name, fallback) {

@@ -17,13 +17,17 @@ describe('a group that meets records it did not expect', function () {
 
   it('keeps each bad record with its exact bytes, and lets all others flow', async () => {
     const handled = new Set<string>();
-    await scene.start({
-      codec: scene.codec,
-      async handle(event) {
-        handled.add(event.event_id);
-        return 'handled';
+    await scene.start(
+      {
+        codec: scene.codec,
+        async handle(event) {
+          handled.add(event.event_id);
+          return 'handled';
+        },
       },
-    });
+      // They share a key: each would wait for an operator to decide about the one before it.
+      { deadHead: 'skip' },
+    );
 
     const good = [scene.anEvent(), scene.anEvent(), scene.anEvent()];
     const { headers, value, key } = scene.anEvent();

@@ -68,35 +68,35 @@ describe('a member of a consumer group', function () {
     await running.stop();
   });
 
-  it('tries what fails five times more, ten seconds in all, then gives it up and goes on with its key', async () => {
-    const own = await openScene({ partitions: 1 });
+  it('tries what fails again after each wait while others flow, gives it up, and goes on with its key', async () => {
+    const own = await openScene({ partitions: 1, delaysMs: [200, 400] });
     try {
       const attempts: number[] = [];
       const handled: string[] = [];
       const failing = own.anEvent();
       const follower = own.anEvent({}, String(failing.key));
       const other = own.anEvent();
-      await own.start({
-        codec: own.codec,
-        async handle(event, { attempt }) {
-          if (event.event_id !== failing.event.event_id) {
-            handled.push(event.event_id);
-            return 'handled';
-          }
-          attempts.push(attempt);
-          throw new TypeError('a bug of the handler');
+      await own.start(
+        {
+          codec: own.codec,
+          async handle(event, { attempt }) {
+            if (event.event_id !== failing.event.event_id) {
+              handled.push(event.event_id);
+              return 'handled';
+            }
+            attempts.push(attempt);
+            throw new TypeError('a bug of the handler');
+          },
         },
-      });
+        { deadHead: 'skip' },
+      );
       await own.send([failing, follower, other]);
-      await eventually(() => assert.deepEqual(handled, [other.event.event_id]));
-      await eventually(() => assert.deepEqual(handled, [other.event.event_id, follower.event.event_id]), {
-        withinMs: 20_000,
-      });
-      assert.deepEqual(attempts, [1, 2, 3, 4, 5, 6]);
+      await eventually(() => assert.deepEqual(handled, [other.event.event_id, follower.event.event_id]));
+      assert.deepEqual(attempts, [1, 2, 3]);
       const [letter] = await own.letters(1);
       assert.ok(letter);
       assert.deepEqual(letter.value, failing.value);
-      assert.equal(String(letter.headers.attempt), '6');
+      assert.equal(String(letter.headers.attempt), '3');
       assert.equal(String(letter.headers['error-code']), 'handler_failed');
       assert.equal(String(letter.headers['error-class']), 'TypeError');
       const [first, last] = ['first-failed-at', 'failed-at'].map((name) =>

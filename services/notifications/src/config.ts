@@ -1,6 +1,8 @@
 /** Settings of the notifications service. */
 import { type LogLevel, logLevels } from '@ragline/runtime/logger';
 import { readSettings } from '@ragline/runtime/settings';
+import { usualFloodLimits } from '@ragline/streams/retry/flood-guard';
+import { delayMsMax, usualDelaysMs } from '@ragline/streams/retry/names';
 
 export type Config = ReturnType<typeof readConfig>;
 
@@ -30,6 +32,14 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
     cursorKeys: env.secret('CURSOR_KEYS'),
     allowedOrigins: env.list('ALLOWED_ORIGINS', ['http://localhost:8080', 'http://127.0.0.1:8080']),
     rateLimits: env.choice('RAGLINE_RATE_LIMITS', ['on', 'off'], 'on') === 'on',
+    /** Waits before the second attempt at an event, the third, and so on. */
+    retryDelaysMs: env.integers('RETRY_DELAYS_MS', usualDelaysMs, { min: 1, max: delayMsMax }),
+    floodGuard: env.choice('FLOOD_GUARD', ['on', 'off'], 'on') === 'on' && {
+      share: env.integer('FLOOD_SHARE_PERCENT', usualFloodLimits.share * 100, { min: 1, max: 100 }) / 100,
+      windowMs: env.integer('FLOOD_WINDOW_MS', usualFloodLimits.windowMs, { min: 100 }),
+      least: env.integer('FLOOD_LEAST', usualFloodLimits.least, { min: 1 }),
+    },
+    failpoints: env.choice('RAGLINE_FAILPOINTS', ['on', 'off'], 'off') === 'on',
     otlpEndpoint: env.optional('OTEL_EXPORTER_OTLP_ENDPOINT'),
   }));
 }

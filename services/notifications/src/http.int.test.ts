@@ -109,9 +109,7 @@ describe('REST of notifications', () => {
       const event = anOrderEvent({ tenant_id, user_id });
       const notifications = notificationsFor(event);
       // The group's own name: its fate is what a trace shows.
-      await opened.store.keep('notifications', [
-        { event_id: event.event_id, traceparent: '', notifications },
-      ]);
+      await opened.keep('notifications', [{ event_id: event.event_id, traceparent: '', notifications }]);
       return event.event_id;
     };
     return { as, staff: as(['staff']), customer: as(['customer'], user_id), keep };

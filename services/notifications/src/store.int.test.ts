@@ -33,8 +33,8 @@ describe('the notification store', () => {
 
   it('keeps what an event brings once, however often it comes', async () => {
     const { customer, staff, event, notice, group } = await aTenant();
-    const first = await opened.store.keep(group, [notice(event)]);
-    const again = await opened.store.keep(group, [notice(event)]);
+    const first = await opened.keep(group, [notice(event)]);
+    const again = await opened.keep(group, [notice(event)]);
     assert.deepEqual([[...first], [...again]], [[event.event_id], []]);
     assert.equal((await opened.store.list(customer, all)).length, 1);
     assert.equal((await opened.store.list(staff, all)).length, 1);
@@ -45,7 +45,7 @@ describe('the notification store', () => {
 
   it('keeps a batch of several tenants, each in its own', async () => {
     const [one, other] = [await aTenant(), await aTenant()];
-    await opened.store.keep(one.group, [one.notice(one.event), other.notice(other.event)]);
+    await opened.keep(one.group, [one.notice(one.event), other.notice(other.event)]);
     for (const { customer, event } of [one, other]) {
       const kept = await opened.store.list(customer, all);
       assert.deepEqual(
@@ -58,7 +58,7 @@ describe('the notification store', () => {
   it('publishes what was made with the trace of its cause, by user for users and by tenant for staff', async () => {
     const { customer, event, notice, group } = await aTenant();
     const caused = notice(event);
-    await opened.store.keep(group, [caused]);
+    await opened.keep(group, [caused]);
     const rows = await outboxOf(event.tenant_id);
     assert.deepEqual(
       rows.map(({ aggregatetype, aggregateid, type, user_id, traceparent }) => [
@@ -170,7 +170,7 @@ describe('the notification store', () => {
     const make = () => anOrderEvent({ tenant_id: tenantId, user_id: customer.user_id });
     const keep = async () => {
       const event = make();
-      await opened.store.keep(group, [notice(event)]);
+      await opened.keep(group, [notice(event)]);
       return event;
     };
     return { tenantId, group, customer, staff, colleague, notice, keep, event: make() };

@@ -4,7 +4,7 @@ import { type Client, inTenant, inTransaction, type Pool, setTenant } from '@rag
 import { currentTraceparent } from '@ragline/runtime/tracing';
 import { topics } from '@ragline/schemas/topics';
 import type { NotificationEvent } from '@ragline/schemas/types.generated';
-import { claim, fateOf } from '@ragline/streams/inbox';
+import { fateOf } from '@ragline/streams/inbox';
 import type { NewNotification } from './domain.ts';
 import { createOrderedIds } from './ordered-ids.ts';
 import type { Reader } from './reader.ts';
@@ -35,23 +35,17 @@ type Encode = (event: NotificationEvent) => Buffer;
 export function notificationStore(pool: Pool, encoder: () => Promise<Encode>) {
   return {
     /**
-     * Keeps what the events bring, all or nothing; those that the group has handled before bring nothing again.
-     * Gives the ids of the events that were new.
+     * Gives what keeps, within the caller's transaction, what events bring. It asks for the encoder before, so that
+     * no transaction waits for the registry.
      */
-    async keep(groupId: string, notices: readonly Notice[]): Promise<Set<string>> {
+    async keeper(): Promise<(client: Client, notices: readonly Notice[]) => Promise<void>> {
       const encode = await encoder();
-      return inTransaction(pool, async (client) => {
-        const fresh = await claim(
-          client,
-          groupId,
-          notices.map(({ event_id }) => event_id),
-        );
-        for (const [tenantId, ofTenant] of byTenant(notices.filter(({ event_id }) => fresh.has(event_id)))) {
+      return async (client, notices) => {
+        for (const [tenantId, ofTenant] of byTenant(notices)) {
           await setTenant(client, tenantId);
           await keepOfTenant(client, ofTenant, encode);
         }
-        return fresh;
-      });
+      };
     },
 
     /**

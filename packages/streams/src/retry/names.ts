@@ -3,6 +3,9 @@
 /** Waits before the second to the fifth attempt, in milliseconds. */
 export const usualDelaysMs: readonly number[] = [60_000, 120_000, 240_000, 3_600_000];
 
+/** Above this a wait is a mistake. */
+export const delayMsMax = 7 * 24 * 3_600_000;
+
 /** Where records wait for `delayMs`: `<group>.retry.60s`; what is no whole number of seconds is in ms. */
 export function tierTopicOf(groupId: string, delayMs: number): string {
   return `${groupId}.retry.${tierNameOf(delayMs)}`;
@@ -24,7 +27,7 @@ export function retryTopicsOf(groupId: string, delaysMs: readonly number[]): str
 }
 
 /**
- * Reads the setting RETRY_DELAYS_MS.
+ * Reads delays as a setting has them.
  *
  * Throws RangeError when one of them is no whole number of milliseconds from 1 to a week.
  */
@@ -37,5 +40,3 @@ export function delaysFrom(texts: readonly string[]): number[] {
     return delayMs;
   });
 }
-
-const delayMsMax = 7 * 24 * 3_600_000;
