@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import type { Settings } from '../parts/settings.ts';
 import { isJson, type Json } from '../seed/rest.ts';
 
-export type LoginOptions = { url?: string; token?: string; login?: string; password?: string };
+/** `token` null: signs in, whatever RAGLINE_TOKEN says. */
+export type LoginOptions = { url?: string; token?: string | null; login?: string; password?: string };
 
 /** Options that every command over REST has. */
 export function withLogin(command: Command): Command {
@@ -42,7 +43,7 @@ const withinMs = 30_000;
 
 export function createClient(settings: Settings, options: LoginOptions) {
   const url = options.url ?? settings.get('RAGLINE_URL');
-  const given = options.token ?? settings.find('RAGLINE_TOKEN');
+  const given = options.token === null ? undefined : (options.token ?? settings.find('RAGLINE_TOKEN'));
   let token = given;
 
   async function signIn(): Promise<string> {
