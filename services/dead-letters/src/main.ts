@@ -5,6 +5,7 @@
  *   replay, discard, edit → the group's line or <group>.replay; outcomes from its line and inbox
  *   each change → outbox → dead_letters.v1
  */
+import { createIdempotencyStore } from '@ragline/postgres/idempotency';
 import { createPool } from '@ragline/postgres/pool';
 import { createHealth } from '@ragline/runtime/health';
 import { createLogger } from '@ragline/runtime/logger';
@@ -20,16 +21,22 @@ import { createApp } from '@ragline/web/app';
 import { createAuthentication } from '@ragline/web/auth';
 import { startServer } from '@ragline/web/server';
 import { startWatch } from './alert-watch.ts';
+import { startBatchRunner } from './batch-runner.ts';
 import { readConfig } from './config.ts';
 import { groupId, keepDeadLetter, together } from './consumer.ts';
 import { startDiscovery } from './discover.ts';
+import { writerSchemas } from './edit-schema.ts';
 import { addLetterRoutes } from './http.ts';
+import { addActionRoutes } from './http-actions.ts';
 import { addAlertRoutes } from './http-alerts.ts';
+import { addBatchRoutes } from './http-batches.ts';
 import { addExportRoutes } from './http-export.ts';
+import { addParkedRoutes } from './http-parked.ts';
 import { keepLetters } from './letter-keep.ts';
 import { maskOf } from './letter-view.ts';
 import { keepHouse } from './maintenance.ts';
 import { memoized } from './memoized.ts';
+import { startReplaySender } from './replay-sender.ts';
 import { startSettler } from './settle.ts';
 import { letterStore } from './store.ts';
 
@@ -58,6 +65,19 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const api = createApi({ title: 'RAGline dead letters', authentication });
   addAlertRoutes(api, { pool });
   addExportRoutes(api, { pool, mask, log });
+  const { foreignReplayTopics } = config;
+  const sender = own(startReplaySender({ pool, producer, foreignReplayTopics, encoder, log }), (it) =>
+    it.stop(),
+  );
+  const acting = { pool, encoder, foreignReplayTopics, log };
+  addBatchRoutes(api, {
+    pool,
+    idempotency: createIdempotencyStore(pool, 'dead_letters'),
+    foreignReplayTopics,
+  });
+  addParkedRoutes(api, { pool });
+  const schemas = writerSchemas({ registryUrl: config.registryUrl });
+  addActionRoutes(api, { ...acting, sender, schemas, mask, isEditing: config.editing });
   // After all others: its {id} takes any word.
   addLetterRoutes({ api, store, mask });
   const { app } = createApp({ service: 'dead-letters', log, metrics, health, api });
@@ -68,6 +88,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   );
   own(await startServer({ handler: app, port: config.port, host: config.host, log }), (it) => it.close());
   own(startSettler({ pool, encoder, log }), (it) => it.stop());
+  own(startBatchRunner({ ...acting, sender }), (it) => it.stop());
   own(startWatch({ pool, encoder, target: config.alertTarget, log, metrics }), (it) => it.stop());
 
   const keep = together((letters) => keepLetters({ pool, encoder }, letters));

@@ -1,0 +1,143 @@
+/**
+ * Runs batches, on every instance: each batch belongs to one of them at a time, by a lease in Postgres that its turns renew.
+ * An instance that dies leaves a lease that runs out, and everything it had done: another goes on from there.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Pool } from '@ragline/postgres/pool';
+import type { Logger } from '@ragline/runtime/logger';
+import { allowanceAfter, chunkMax } from './batch-plan.ts';
+import { type Turn, turn } from './batch-turn.ts';
+import type { Encode } from './events.ts';
+import type { ReplaySender } from './replay-sender.ts';
+import { inScope, system } from './scope.ts';
+
+export type BatchRunnerOptions = {
+  pool: Pool;
+  encoder: () => Promise<Encode>;
+  sender: Pick<ReplaySender, 'sendAll'>;
+  foreignReplayTopics: ReadonlyMap<string, string>;
+  log: Logger;
+  /** For tests: how long a batch whose runner died waits for the next one. */
+  leaseMs?: number;
+};
+
+export type BatchRunner = { stop(): Promise<void> };
+
+const lookEveryMs = 250;
+const idleMs = 100;
+const atOnce = 4;
+
+export function startBatchRunner(options: BatchRunnerOptions): BatchRunner {
+  const { pool, log, leaseMs = 6_000 } = options;
+  const runner = randomUUID();
+  const running = new Map<string, Promise<void>>();
+  const stopping = new AbortController();
+  const { signal } = stopping;
+
+  const look = async () => {
+    while (!signal.aborted) {
+      try {
+        while (running.size < atOnce && !signal.aborted) {
+          const found = await acquire(pool, runner, leaseMs);
+          if (found === undefined) break;
+          const { id, rate_per_s } = found;
+          const run = runBatch(options, { id, rate_per_s, runner, leaseMs, signal }).finally(() =>
+            running.delete(id),
+          );
+          running.set(id, run);
+        }
+      } catch (error) {
+        log.warn('batches could not be looked for', { error });
+      }
+      await pause(lookEveryMs, signal);
+    }
+  };
+  const looking = look();
+
+  return {
+    async stop() {
+      stopping.abort();
+      await looking;
+      await Promise.all(running.values());
+    },
+  };
+}
+
+async function acquire(pool: Pool, runner: string, leaseMs: number) {
+  return inScope(pool, system, async (client) => {
+    const { rows } = await client.query<{ id: string; rate_per_s: number | null }>({
+      name: 'dead_letters_acquire_batch',
+      text: `UPDATE dead_letters.batch b SET runner = $1, lease_until = clock_timestamp() + $2 * interval '1 millisecond'
+              WHERE b.id = (
+                SELECT id FROM dead_letters.batch
+                 WHERE (state IN ('scheduled', 'running') OR in_flight > 0) AND (state <> 'scheduled' OR starts_at <= clock_timestamp())
+                   AND (lease_until IS NULL OR lease_until < clock_timestamp())
+                 ORDER BY starts_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+          RETURNING b.id, b.rate_per_s`,
+      values: [runner, leaseMs],
+    });
+    return rows[0];
+  });
+}
+
+type Run = { id: string; rate_per_s: number | null; runner: string; leaseMs: number; signal: AbortSignal };
+
+async function runBatch(options: BatchRunnerOptions, run: Run): Promise<void> {
+  const { pool, encoder, sender, foreignReplayTopics, log } = options;
+  const { id, rate_per_s, runner, leaseMs, signal } = run;
+  let [allowance, countedAt, atMost] = [1, performance.now(), chunkMax];
+  for (;;) {
+    const now = performance.now();
+    allowance = allowanceAfter(allowance, now - countedAt, rate_per_s);
+    countedAt = now;
+    let done: Turn = { kind: 'idle' };
+    try {
+      const encode = await encoder();
+      done = await inScope(pool, system, (client) =>
+        turn(client, id, { runner, leaseMs, allowance, atMost, encode, foreignReplayTopics }),
+      );
+      atMost = Math.min(chunkMax, atMost * 2);
+    } catch (error) {
+      // Perhaps too much at once: fewer letters lock less and take less time.
+      atMost = Math.max(1, Math.floor(atMost / 4));
+      log.warn('a turn of a batch failed; it is tried again', { batchId: id, error });
+      await pause(1_000, signal);
+    }
+    if (done.kind === 'sent') {
+      allowance -= done.claimed;
+      // Waited for, so that a slow Kafka slows the batch; held long, the sender keeps the claims.
+      await Promise.race([sender.sendAll(done.toSend), pause(leaseMs / 3, signal)]);
+    }
+    if (done.kind === 'lost') return;
+    if (done.kind === 'settled' || signal.aborted) {
+      await release(pool, id, runner).catch((error: unknown) =>
+        log.warn('a batch keeps its lease', { error }),
+      );
+      return;
+    }
+    if (done.kind === 'idle') await pause(idleMs, signal);
+  }
+}
+
+async function release(pool: Pool, id: string, runner: string): Promise<void> {
+  await inScope(pool, system, (client) =>
+    client.query(
+      'UPDATE dead_letters.batch SET lease_until = NULL, runner = NULL WHERE id = $1 AND runner = $2',
+      [id, runner],
+    ),
+  );
+}
+
+/** Ends early when the service stops. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+  });
+}
