@@ -1,0 +1,4 @@
+/** What was promised did not hold. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+}
