@@ -102,7 +102,7 @@ function ownSettings(instance: Instance, context: ServiceContext): Record<string
 }
 
 /** Off in production, whatever is not refused before; on elsewhere, so that `ragline demo poison` works. */
-function failpointsOf(env: NodeJS.ProcessEnv): string {
+export function failpointsOf(env: NodeJS.ProcessEnv): string {
   return env.RAGLINE_FAILPOINTS || (env.RAGLINE_ENV === 'production' ? 'off' : 'on');
 }
 

@@ -2,6 +2,7 @@
 import { addressesOf } from './addresses.ts';
 import type { Instance } from './instances.ts';
 import { host, type Plan } from './part.ts';
+import { failpointsOf } from './services.ts';
 import type { SupervisedProcess } from './supervisor.ts';
 
 export type StackParts = {
@@ -18,6 +19,9 @@ export function stackEnv({ context, instances, parts, services }: StackParts): R
     ...addressesOf(context),
     RAGLINE_DEMO_PASSWORD: context.secrets.demo,
     RAGLINE_LOGS: context.logsDir,
+    RAGLINE_ENV: context.env.RAGLINE_ENV || 'development',
+    RAGLINE_FAILPOINTS: failpointsOf(context.env),
+    ...(context.env.RETRY_DELAYS_MS ? { RETRY_DELAYS_MS: context.env.RETRY_DELAYS_MS } : {}),
   };
   for (const { service, number, port, metricsPort } of instances) {
     const suffix = `${service.replaceAll('-', '_').toUpperCase()}_${number}`;

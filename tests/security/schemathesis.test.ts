@@ -19,7 +19,7 @@ const examples = Number(process.env.SCHEMATHESIS_EXAMPLES ?? 8);
 describe('schemathesis', function () {
   this.timeout(600_000);
 
-  for (const user of ['staff@demo', 'customer@acme'] as const) {
+  for (const user of ['staff@demo', 'customer@acme', 'admin@demo'] as const) {
     it(`finds no 5xx as ${user}`, async () => {
       const packages = await pythonPackages(['schemathesis==4.32.0']);
       const before = await http('GET', '/openapi.json');
