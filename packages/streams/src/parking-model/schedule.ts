@@ -169,7 +169,7 @@ export async function runSchedule({
     }
     phase = 'quiet';
     say('— no more disturbances');
-    slots.forEach((_, at) => wake(at));
+    for (const at of slots.keys()) wake(at);
     rebalance();
     const isQuiet = () =>
       cluster.isProduced() &&
