@@ -79,6 +79,18 @@ describe('an assignment', () => {
     assert.deepEqual(order, ['1 begins', '1 ends', '2 begins', '2 ends']);
   });
 
+  it('skips nothing unfinished when a batch comes twice', async () => {
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const { assignment, take } = aGroup({ committed: 0n, handler: () => gate });
+    assignment.join({ 'orders.v1': [0] });
+    await take(aBatch(0n, 3), false);
+    await take(aBatch(3n, 1), false);
+    assert.equal(await take(aBatch(3n, 3)), 'rewind to 0');
+    open();
+    assert.equal(await take(aBatch(0n, 6)), 'taken');
+    assert.deepEqual(assignment.uncommitted().topics[0]?.partitions, [{ partition: 0, offset: '6' }]);
+  });
+
   it('acquires again what a late riser has fenced, once the group says that it is still ours', async () => {
     const { assignment, take, opened } = aGroup({ committed: 5n });
     assignment.join({ 'orders.v1': [0] });

@@ -88,6 +88,12 @@ export function createAssignment({ makeRun, committedOffsets, onGone }: Assignme
         return { kind: 'dropped' };
       const verdict = continuity.judge(from);
       if (verdict.kind === 'rewind') return verdict;
+      const low = ours.run.committable();
+      if (verdict.kind === 'restart' && low !== undefined && from > low) {
+        // Begun anew here, it would commit past what is below and unfinished.
+        startOver(name, { ...ours, continuity: Promise.resolve(createContinuity(low)) });
+        return { kind: 'rewind', at: low };
+      }
       const run = verdict.kind === 'restart' ? startOver(name, ours) : ours.run;
       run.add(records, from, next);
       continuity.reach(next);

@@ -31,9 +31,9 @@ export function postgresStore(pool: pg.Pool): ParkingStore {
   async function transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await pool.connect();
     let broken: Error | undefined;
-    // Why Postgres ended the connection: what the next statement says of it is only that it is gone.
+    // Why Postgres ended the connection: what is heard of it afterwards is only that it is gone.
     const onError = (error: Error) => {
-      broken = error;
+      broken ??= error;
     };
     client.on('error', onError);
     try {
