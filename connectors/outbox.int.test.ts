@@ -20,11 +20,13 @@ describe('from an outbox to Kafka', function () {
 
   before(async () => {
     const parts = stack();
-    for (const schema of ['identity', 'orders', 'notifications'] as const) {
+    for (const schema of ['identity', 'orders', 'notifications', 'dead_letters'] as const) {
       const options = { applicationName: `test-${schema}`, log, metrics: createMetrics({ service: 'test' }) };
       pools.set(schema, createPool({ url: parts.databaseUrlOf(`ragline_${schema}`), max: 2, ...options }));
     }
-    const watched = [topics.orders, topics.notifications, topics.revocations].map(({ name }) => name);
+    const watched = [topics.orders, topics.notifications, topics.revocations, topics.deadLetters].map(
+      ({ name }) => name,
+    );
     tap = await startRecordTap({ kafka: parts.kafka, topics: watched });
   });
   after(async () => {
@@ -39,13 +41,14 @@ describe('from an outbox to Kafka', function () {
     await inTenant(pool, tenantId, (client) => appendOutbox(client, schema, rows));
   };
 
-  it('carries the bytes of all three outboxes untouched, to the topic named in the row', async () => {
+  it('carries the bytes of all outboxes untouched, to the topic named in the row', async () => {
     // Every byte value, and 0 first, as no encoder would make them: nothing on the way may read them.
     const payload = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
     const cases = [
       ['orders', topics.orders.name],
       ['notifications', topics.notifications.name],
       ['identity', topics.revocations.name],
+      ['dead_letters', topics.deadLetters.name],
     ] as const;
     for (const [schema, topic] of cases) {
       const row = aRow({ topic, payload });

@@ -9,19 +9,23 @@ import { inTenant, inTransaction, type Pool } from './pool.ts';
 import { ensureRoles } from './roles.ts';
 import { aRow, partitionsOf, poolOf } from './testing.ts';
 
+const roles = ['ragline_identity', 'ragline_orders', 'ragline_notifications', 'ragline_dead_letters'];
+
 describe('who may see what in the database', function () {
   this.timeout(60_000);
   let admin: pg.Pool;
   let orders: Pool;
   let notifications: Pool;
+  let deadLetters: Pool;
 
   before(() => {
     admin = new pg.Pool({ connectionString: stack().databaseUrl, max: 2 });
     orders = poolOf('ragline_orders');
     notifications = poolOf('ragline_notifications');
+    deadLetters = poolOf('ragline_dead_letters');
   });
   after(async () => {
-    for (const pool of [admin, orders, notifications]) await pool?.end();
+    for (const pool of [admin, orders, notifications, deadLetters]) await pool?.end();
   });
 
   describe('roles', () => {
@@ -37,6 +41,15 @@ describe('who may see what in the database', function () {
         [orders, 'CREATE TABLE public.mine ()'],
         [orders, "SELECT ops.create_outbox('orders', 'ragline_orders')"],
         [orders, 'SET ROLE ragline_notifications'],
+        [deadLetters, 'SELECT FROM orders.outbox'],
+        [deadLetters, 'SELECT FROM streams.parked_record'],
+        [deadLetters, 'DELETE FROM streams.inbox'],
+        [deadLetters, 'UPDATE dead_letters.action SET verb = verb'],
+        [deadLetters, 'DELETE FROM dead_letters.action'],
+        [notifications, 'SELECT FROM dead_letters.letter'],
+        [notifications, 'SELECT FROM streams.parked_record'],
+        [notifications, 'SELECT streams.discard_parked(NULL, ARRAY[1])'],
+        [orders, "SELECT streams.fate(ARRAY[1::bigint], ARRAY['notifications'], ARRAY['x'])"],
       ] as const) {
         await assert.rejects(pool.query(statement), /permission denied/, statement);
       }
@@ -80,7 +93,7 @@ describe('who may see what in the database', function () {
     it("are nobody's unless granted, and those with the rights of their owner name where they look", async () => {
       const { rows } = await admin.query<{ name: string }>(
         `SELECT p.oid::regprocedure::text AS name FROM pg_proc p
-          WHERE p.pronamespace::regnamespace::text IN ('ops', 'streams', 'identity', 'orders', 'notifications')
+          WHERE p.pronamespace::regnamespace::text IN ('ops', 'streams', 'identity', 'orders', 'notifications', 'dead_letters')
             AND (has_function_privilege('public', p.oid, 'EXECUTE')
               OR p.prosecdef AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search_path=%'))`,
       );
@@ -95,7 +108,7 @@ describe('who may see what in the database', function () {
     it('is on, forced and has a policy for every table with a tenant_id', async () => {
       const { rows } = await admin.query<{ table: string }>(
         `SELECT c.oid::regclass::text AS table FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-          WHERE c.relkind IN ('r', 'p') AND c.relnamespace::regnamespace::text IN ('identity', 'orders', 'notifications')
+          WHERE c.relkind IN ('r', 'p') AND c.relnamespace::regnamespace::text IN ('identity', 'orders', 'notifications', 'dead_letters')
             AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND (c.relispartition OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)))`,
       );
       assert.deepEqual(
@@ -105,7 +118,7 @@ describe('who may see what in the database', function () {
     });
 
     it('shows each role, in every table that it may read, the rows of the tenant that was set and no others', async () => {
-      for (const role of ['ragline_identity', 'ragline_orders', 'ragline_notifications']) {
+      for (const role of roles) {
         const pool = poolOf(role, 2);
         try {
           const tables = await tenantTablesOf(pool);
@@ -119,7 +132,10 @@ describe('who may see what in the database', function () {
               async (table, said) => {
                 const foreign = await inTransaction(pool, async (client) => {
                   await client.query("SELECT set_config('ragline.tenant_id', $1, true)", [said]);
-                  return client.query(`SELECT FROM ${table} WHERE tenant_id::text <> $1 LIMIT 1`, [said]);
+                  return client.query(
+                    `SELECT FROM ${table} WHERE tenant_id::text IS DISTINCT FROM $1 LIMIT 1`,
+                    [said],
+                  );
                 });
                 assert.equal(foreign.rowCount, 0, `${role} sees another tenant's rows of ${table}`);
               },
@@ -184,7 +200,7 @@ describe('who may see what in the database', function () {
 async function tenantTablesOf(pool: Pool): Promise<string[]> {
   const { rows } = await pool.query<{ name: string }>(
     `SELECT c.oid::regclass::text AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-      WHERE c.relkind IN ('r', 'p', 'v') AND c.relnamespace::regnamespace::text IN ('identity', 'orders', 'notifications', 'streams')
+      WHERE c.relkind IN ('r', 'p', 'v') AND c.relnamespace::regnamespace::text IN ('identity', 'orders', 'notifications', 'dead_letters', 'streams')
         AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')`,
   );
   return rows.map(({ name }) => name);

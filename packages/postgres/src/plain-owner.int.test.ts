@@ -19,6 +19,7 @@ describe('a database whose owner is no superuser', function () {
   const admin = new pg.Client({ connectionString: url.href });
   let owner: pg.Client;
   let identity: Pool;
+  let deadLetters: Pool;
 
   before(async () => {
     Object.assign(url, { username: name, password: name, pathname: `/${name}` });
@@ -29,10 +30,12 @@ describe('a database whose owner is no superuser', function () {
     owner = new pg.Client({ connectionString: url.href });
     await owner.connect();
     identity = poolOf('ragline_identity', 1, name);
+    deadLetters = poolOf('ragline_dead_letters', 1, name);
   });
   after(async () => {
     await owner?.end();
     await identity?.end();
+    await deadLetters?.end();
     await admin.query(`DROP DATABASE IF EXISTS ${name}`);
     await admin.query(`DROP ROLE IF EXISTS ${name}`);
     await admin.end();
@@ -53,7 +56,7 @@ describe('a database whose owner is no superuser', function () {
 
   it('does not pass over events for which there is no slot', async () => {
     const tenant = randomUUIDv7();
-    await inTenant(identity, tenant, (client) => appendOutbox(client, 'identity', [aRow(tenant)]));
+    await inTenant(deadLetters, tenant, (client) => appendOutbox(client, 'dead_letters', [aRow(tenant)]));
     const making = ensureSlot({ databaseUrl: url.href, name: 'test_never_made' });
     await assert.rejects(making, { code: 'slot_missing' });
   });
