@@ -104,7 +104,7 @@ describe('the notifications group', function () {
       assert.deepEqual(outcomes.get(poison.event_id), ['dead-lettered']);
       for (const { event_id, tenant_id, order } of events) {
         assert.equal(outcomes.get(event_id)?.length, 1);
-        const expected = event_id === poison.event_id ? [] : [order.id];
+        const expected: string[] = event_id === poison.event_id ? [] : [order.id];
         assert.deepEqual([...(await titlesByOrder(tenant_id)).keys()], expected);
       }
       const [letter] = await scene.letters(1);

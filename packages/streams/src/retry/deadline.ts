@@ -35,8 +35,10 @@ function startLimit(deadlineMs: number, outer: AbortSignal) {
   if (outer.aborted) onOuter();
   else outer.addEventListener('abort', onOuter);
 
+  let tooLate: HandlerDeadlineError | undefined;
   const timer = setTimeout(() => {
     const error = new HandlerDeadlineError(deadlineMs);
+    tooLate = error;
     aborter.abort(error);
     // Before the effect is said to have failed: the handler must not write into a connection that is another's by then.
     for (const client of clients) void destroy(client);
@@ -48,7 +50,7 @@ function startLimit(deadlineMs: number, outer: AbortSignal) {
     bound:
       <F extends unknown[], T>(effect: (client: pg.PoolClient, ...rest: F) => Promise<T>) =>
       async (client: pg.PoolClient, ...rest: F): Promise<T> => {
-        if (aborter.signal.aborted) throw aborter.signal.reason;
+        if (tooLate !== undefined) throw tooLate;
         clients.add(client);
         try {
           return await Promise.race([effect(client, ...rest), late]);
