@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { examine, type Finding } from './doctor/check.ts';
 import { databaseChecks } from './doctor/database.ts';
+import { waitingChecks } from './doctor/dead-letters.ts';
 import { doorsCheck } from './doctor/doors.ts';
 import { fixSlot } from './doctor/fix-slot.ts';
 import { machineChecks } from './doctor/machine.ts';
@@ -23,6 +24,7 @@ export function register(program: Command): void {
         ...machineChecks,
         ...databaseChecks,
         ...streamingChecks,
+        ...waitingChecks,
         cacheCheck,
         ...serviceChecks(),
         doorsCheck,

@@ -3,6 +3,7 @@ import { describe, it } from 'mocha';
 import { report } from '../doctor.ts';
 import { envLines } from '../env.ts';
 import { type Check, examine } from './check.ts';
+import { describeWaiting } from './dead-letters.ts';
 
 const settings = { get: () => '', find: () => undefined };
 const well: Check = { name: 'disk', mend: '-', run: async () => ({ detail: '9 GB free' }) };
@@ -33,6 +34,15 @@ describe('the doctor', () => {
       report(await examine([well, dead], settings)),
       /Mend: {2}npm start[\s\S]*Broken: kafka\.\s*$/,
     );
+  });
+});
+
+describe('what waits', () => {
+  it('is told in one line, with the age of the oldest letter', () => {
+    const counts = { letters: 3, oldest_s: 7_300, lines: 1, followers: 4 };
+    assert.equal(describeWaiting(counts), '3 waiting, the oldest for 2 h; 1 parked key with 4 followers');
+    const none = { letters: 0, oldest_s: null, lines: 0, followers: 0 };
+    assert.equal(describeWaiting(none), '0 waiting; 0 parked keys with 0 followers');
   });
 });
 

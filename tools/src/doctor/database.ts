@@ -95,7 +95,8 @@ async function strangerAt(client: pg.Client): Promise<string | undefined> {
 
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
 
-async function withClient<T>(settings: Settings, work: (client: pg.Client) => Promise<T>): Promise<T> {
+/** Runs `work` on a connection of the database's owner. */
+export async function withClient<T>(settings: Settings, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({
     connectionString: settings.get('DATABASE_URL'),
     connectionTimeoutMillis: 5_000,

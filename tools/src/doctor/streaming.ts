@@ -99,7 +99,8 @@ export const streamingChecks: Check[] = [
   },
 ];
 
-async function withAdmin<T>(settings: Settings, work: (admin: Admin) => Promise<T>): Promise<T> {
+/** Runs `work` with an administrator's connection to Kafka. */
+export async function withAdmin<T>(settings: Settings, work: (admin: Admin) => Promise<T>): Promise<T> {
   const client = kafkaClient(
     settings.get('KAFKA_BROKERS'),
     settings.find('KAFKA_USERNAME'),
