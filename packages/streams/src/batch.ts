@@ -1,18 +1,18 @@
 /** Which records go together in one transaction. */
 import { type RetryPolicy, routed } from './after-failure.ts';
-import { inboxIdOf, keyOf, type Task } from './task.ts';
+import { admitted, inboxIdOf, keyOf, type Task, type Work } from './task.ts';
 
 type Sorting<E> = {
   order: 'by-key' | 'none';
   policy: RetryPolicy;
-  admitted(task: Task<E>): Promise<E>;
+  work: Work<E>;
 };
 
 /**
  * What a batch's records mean. Apart: those that mean nothing, a second copy of an event, and what is behind one of
  * them in its key. Throws when what is needed to read them is away.
  */
-export async function takeBatch<E>(tasks: readonly Task<E>[], { order, policy, admitted }: Sorting<E>) {
+export async function takeBatch<E>(tasks: readonly Task<E>[], { order, policy, work }: Sorting<E>) {
   const good: { task: Task<E>; event: E }[] = [];
   const apart: Task<E>[] = [];
   const keysApart = new Set<string>();
@@ -24,7 +24,7 @@ export async function takeBatch<E>(tasks: readonly Task<E>[], { order, policy, a
       continue;
     }
     try {
-      const event = await admitted(task);
+      const event = await admitted(task, work);
       const id = inboxIdOf(task);
       // The inbox would call both fresh.
       if (ids.has(id)) throw new Error('The batch has this event already');

@@ -12,7 +12,7 @@ import { createLanes } from './lanes.ts';
 import { createLowWater, type LowWater } from './low-water.ts';
 import type { ConsumedRecord } from './record.ts';
 import type { Slots } from './slots.ts';
-import { keyOf, newTask, sizeOf, type Task, type Work } from './task.ts';
+import { admitted, keyOf, newTask, sizeOf, type Task, type Work } from './task.ts';
 
 /** Why no more records are wanted. line_full: what waits aside has no room for a follower. */
 export type NotFetching = 'unavailable' | 'full' | 'line_full';
@@ -127,7 +127,7 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     if (step !== undefined) return putAside(task, step.step, step.error);
     try {
       if (order === 'by-key' && aside.waits(task) && (await queued(task))) return;
-      const event = await admitted(task);
+      const event = await admitted(task, work);
       const claim = aside.claim([task]);
       const { once, onceBatch } = claim;
       const attempt = { signal: aborter.signal, attempt: task.attempt, once, onceBatch };
@@ -139,17 +139,10 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     }
   }
 
-  async function admitted(task: Task<E>): Promise<E> {
-    const event = task.event ?? work.admit(task.record);
-    task.event = event instanceof Promise ? await event : event;
-    task.identity = work.identityOf(task.event);
-    return task.event;
-  }
-
   /** Puts a record behind those of its key that wait; false when none waits any more. */
   async function queued(task: Task<E>): Promise<boolean> {
     try {
-      await admitted(task);
+      await admitted(task, work);
     } catch (error) {
       // What means nothing queues too, so that it is tried, and dies, in its turn.
       if (routed(error, policy.routes).kind === 'unavailable') throw error;
@@ -225,7 +218,7 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     batchRuns = true;
     const tasks = nextBatch();
     try {
-      const { good, apart } = await takeBatch(tasks, { order, policy, admitted });
+      const { good, apart } = await takeBatch(tasks, { order, policy, work });
       if (good.length > 0) {
         const claim = aside.claim(good.map(({ task }) => task));
         const attempt = { signal: aborter.signal, attempt: 1, once: claim.onceBatch };

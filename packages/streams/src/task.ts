@@ -1,5 +1,6 @@
 /** One record on its way through a partition, and what is done with it. */
 import type pg from 'pg';
+import { PermanentError } from './errors.ts';
 import type { ConsumedRecord } from './record.ts';
 
 /**
@@ -64,6 +65,26 @@ export function newTask<E>(record: ConsumedRecord, now: number): Task<E> {
     firstFailedAt: undefined,
     inLane: false,
   };
+}
+
+// What an index of Postgres takes with room to spare; ids of ours are UUIDs.
+const idLengthMax = 200;
+
+/**
+ * Reads what the record means, once; its identity is known from then on.
+ *
+ * Throws what `admit` throws, and PermanentError `event_id_invalid` for an id that the inbox could not keep.
+ */
+export async function admitted<E>(task: Task<E>, work: Work<E>): Promise<E> {
+  const event = task.event ?? work.admit(task.record);
+  task.event = event instanceof Promise ? await event : event;
+  const identity = work.identityOf(task.event);
+  for (const id of identity === undefined ? [] : [identity.event_id, identity.tenant_id]) {
+    if (id.length > idLengthMax || id.includes('\0') || !id.isWellFormed())
+      throw new PermanentError('event_id_invalid', 'An id of the event is too long, or no text');
+  }
+  task.identity = identity;
+  return task.event;
 }
 
 export function keyOf<E>({ record }: Task<E>): string | null {

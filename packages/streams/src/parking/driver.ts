@@ -8,7 +8,7 @@ import type { RetryPolicy } from '../after-failure.ts';
 import { createClaim } from '../claim.ts';
 import type { Clock } from '../clock.ts';
 import type { Slots } from '../slots.ts';
-import { newTask, type Task, type Work } from '../task.ts';
+import { admitted, newTask, type Task, type Work } from '../task.ts';
 import { again, Ended, isFenced } from './again.ts';
 import { afterRetry, type DeadHead } from './decide.ts';
 import type { Head, Lease, Letter, ParkingStore, Place } from './store.ts';
@@ -167,9 +167,7 @@ export function startDriver<E>(options: DriverOptions<E>) {
       (fresh) => fresh.size > 0,
     );
     try {
-      const event = await work.admit(task.record);
-      task.event = event;
-      task.identity = work.identityOf(event);
+      const event = await admitted(task, work);
       const { once, onceBatch } = claim;
       const outcome = await work.one(event, { signal, attempt: task.attempt, once, onceBatch });
       await claim.settle();
