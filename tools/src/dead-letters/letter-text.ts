@@ -6,6 +6,9 @@ const short = (text: unknown, length: number): string => {
   return line.length > length ? `${line.slice(0, length - 1)}…` : line;
 };
 
+/** Headers that the group added when it gave up: what they say stands above already. */
+const addedHeader = /^(original|error|first-failed|failed|not-before|attempt|deaths|inbox-id|parked-record)/;
+
 export function agoOf(time: unknown, now = Date.now()): string | null {
   if (typeof time !== 'string') return null;
   const seconds = Math.max(0, Math.round((now - Date.parse(time)) / 1_000));
@@ -55,7 +58,11 @@ export function letterText(letter: Json): string {
     ...section('notes', said),
     ...section(
       'headers',
-      isJson(headers) ? Object.entries(headers).map(([name, it]) => `  ${name}: ${textOfHeader(it)}`) : [],
+      isJson(headers)
+        ? Object.entries(headers)
+            .filter(([name]) => !addedHeader.test(name))
+            .map(([name, it]) => `  ${name}: ${textOfHeader(it)}`)
+        : [],
     ),
     ...section('value', [
       value === null ? `  not decoded; ${base64Size(raw)} in raw (--json)` : JSON.stringify(value, null, 2),

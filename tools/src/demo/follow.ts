@@ -67,14 +67,18 @@ function letterState({ id, state, error_code }: Json, line: Json | undefined): s
 function lineState({ head, followers }: Json): string {
   const { attempt, not_before } = isJson(head) ? head : {};
   const next = typeof not_before === 'string' ? `, next at ${not_before.slice(11, 19)}` : '';
-  return `failed ${attempt} times${next}, ${followers} behind it`;
+  return `failed ${attempt === 1 ? 'once' : `${attempt} times`}${next}, ${followers} behind it`;
 }
 
-/** By the trace of its last event: some group has dealt with it. */
+/** What a group says of an event that it is done with. */
+const handledOutcomes = new Set(['handled', 'notified', 'ignored', 'duplicate']);
+
+/** By the trace of its last event: a group has dealt with it. */
 async function isHandled(client: Client, { event_ids }: Seen): Promise<boolean> {
   try {
-    const trace = await client.get(`/v1/events/${event_ids.at(-1)}/trace`);
-    return JSON.stringify(trace).includes('"handled"');
+    const { groups } = await client.get(`/v1/events/${event_ids.at(-1)}/trace`);
+    const outcomes = Array.isArray(groups) ? groups.filter(isJson) : [];
+    return outcomes.some(({ outcome }) => handledOutcomes.has(String(outcome)));
   } catch (error) {
     if (error instanceof RestError && error.status === 404) return false;
     throw error;
