@@ -146,6 +146,8 @@ BEGIN
   detached := p_key IS NULL OR skips;
   -- First the line, then the inbox: a head that an operator has edited is in both.
   IF p_key IS NULL THEN
+    -- No line to wait at: the same step, sent again while its first COMMIT was still on its way, would park it twice.
+    PERFORM pg_advisory_xact_lock(hashtextextended('ragline.park.' || p_group || ' ' || p_inbox_id, 0));
     SELECT k.id INTO line_id FROM streams.parked_record r JOIN streams.parked_key k ON k.id = r.parked_id
       WHERE r.inbox_id = p_inbox_id AND r."offset" = p_offset AND k.group_id = p_group AND k.topic = p_topic
         AND k.partition = p_partition;

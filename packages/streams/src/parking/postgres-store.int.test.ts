@@ -230,8 +230,12 @@ describe('the owner’s steps in Postgres', function () {
     const first = await store.park(lease, record, Date.now(), dead);
     assert.ok(first.kind === 'parked' && first.detached);
     assert.deepEqual(await store.park(lease, record, Date.now(), dead), first);
-    assert.deepEqual((await store.assign(place, 'another')).parked, new Map());
     assert.equal((await scene.linesOf(place)).length, 1);
+    // The same step sent again at once, as after a connection that was lost.
+    const other = aParkable(6, null);
+    await Promise.all([1, 2, 3, 4].map(() => store.park(lease, other, Date.now(), dead)));
+    assert.equal((await scene.linesOf(place)).length, 2);
+    assert.deepEqual((await store.assign(place, 'another')).parked, new Map());
   });
 
   it('lets followers go on where a dead head is skipped, and a late copy of it finds its id closed', async () => {
