@@ -21,9 +21,9 @@ export function wordsOf(texts: Iterable<string>): string[] {
     const bounded = text.slice(0, left).toLowerCase();
     left -= bounded.length;
     for (const [run] of bounded.matchAll(whole)) {
-      words.add(run.slice(0, wordLengthMax));
+      words.add(cut(run));
       // With one part the run is its own part.
-      for (const [piece] of run.matchAll(part)) words.add(piece.slice(0, wordLengthMax));
+      for (const [piece] of run.matchAll(part)) words.add(cut(piece));
       if (words.size >= wordsMax) return [...words].slice(0, wordsMax);
     }
     if (left <= 0) break;
@@ -31,9 +31,12 @@ export function wordsOf(texts: Iterable<string>): string[] {
   return [...words];
 }
 
+// A cut may fall into a surrogate pair, of which JSON and Postgres take no half.
+const cut = (run: string): string => run.slice(0, wordLengthMax).toWellFormed();
+
 /** What somebody looks for, as Postgres' tsquery: all of the words, from four letters on also longer ones; undefined without any. */
 export function wordQuery(q: string): string | undefined {
-  const runs = [...q.toLowerCase().matchAll(whole)].map(([run]) => run.slice(0, wordLengthMax));
+  const runs = [...q.toLowerCase().matchAll(whole)].map(([run]) => cut(run));
   const terms = [...new Set(runs)].slice(0, termsMax);
   if (terms.length === 0) return undefined;
   // Quoted; the rule above leaves neither quotes nor backslashes in a word.

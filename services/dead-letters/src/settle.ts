@@ -18,6 +18,8 @@ export type Fate = {
   state: string;
   deaths: number | null;
   attempt: number | null;
+  /** While it is parked, under which id the group will remember it now: releasing it gives it another. */
+  inbox_id: string | null;
   error: unknown;
   outcome: string | null;
 };
@@ -100,6 +102,7 @@ export async function settle(
     const fates = await fatesOf(client, letters);
     const by: Record<Verdict, LetterRow[]> = { pending: [], resolved: [], discarded: [], failed: [] };
     const events: LetterEvent[] = [];
+    await followIds(client, letters, fates);
     for (const [index, letter] of letters.entries()) {
       const fate = fates[index];
       if (fate === undefined) continue;
@@ -137,7 +140,7 @@ async function fatesOf(client: Client, letters: readonly LetterRow[]): Promise<F
   const { rows } = await client.query<Fate>({
     name: 'dead_letters_fates',
     // One row for each, in their order.
-    text: 'SELECT state, deaths, attempt, error, outcome FROM streams.fate($1, $2, $3)',
+    text: 'SELECT state, deaths, attempt, inbox_id, error, outcome FROM streams.fate($1, $2, $3)',
     values: [
       letters.map(({ parked_record }) => parked_record),
       letters.map(({ group_id }) => group_id),
@@ -145,6 +148,24 @@ async function fatesOf(client: Client, letters: readonly LetterRow[]): Promise<F
     ],
   });
   return rows;
+}
+
+/** Under an id that it no longer has, a record that is gone would have the outcome of having been released. */
+async function followIds(
+  client: Client,
+  letters: readonly LetterRow[],
+  fates: readonly Fate[],
+): Promise<void> {
+  const moved = letters.flatMap(({ id, inbox_id }, index) => {
+    const { state, inbox_id: now = null } = fates[index] ?? { state: 'gone' };
+    return state !== 'gone' && now !== null && now !== inbox_id ? [{ id, now }] : [];
+  });
+  if (moved.length === 0) return;
+  await client.query({
+    name: 'dead_letters_follow_ids',
+    text: `UPDATE dead_letters.letter l SET inbox_id = m.now FROM unnest($1::uuid[], $2::text[]) AS m (id, now) WHERE l.id = m.id`,
+    values: [moved.map(({ id }) => id), moved.map(({ now }) => now)],
+  });
 }
 
 /** The group's announcement on its topic will say the same once more; by then it is a copy. */
