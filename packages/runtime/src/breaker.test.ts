@@ -17,7 +17,10 @@ describe('a breaker', () => {
     );
     assert.equal(calls, 5);
     assert.equal(breaker.state(), 'open');
-    assert.match(await metrics.text(), /ragline_breaker_state\{dependency="maps",service="test"\} 2/);
+    const text = await metrics.text();
+    assert.match(text, /ragline_breaker_state\{dependency="maps",service="test"\} 2/);
+    // The call that was spared took no time of the dependency's.
+    assert.match(text, /ragline_breaker_call_seconds_count\{[^}]*outcome="failure"[^}]*\} 5\n/);
     breaker.stop();
   });
 

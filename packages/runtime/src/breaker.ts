@@ -60,11 +60,19 @@ export function createBreaker<A extends unknown[], T>(options: BreakerOptions<A,
     'dependency',
     'outcome',
   ]);
+  const seconds = metrics.histogram(
+    'ragline_breaker_call_seconds',
+    'How long a dependency took to answer, or to fail, through its breaker.',
+    ['dependency', 'outcome'],
+  );
   const show = () => gauge.set({ dependency: name }, states[stateOf()]);
   const count = (outcome: string) => () => calls.inc({ dependency: name, outcome });
+  const time = (outcome: string, ms: number) => seconds.observe({ dependency: name, outcome }, ms / 1_000);
   breaker.on('open', show).on('close', show).on('halfOpen', show);
   breaker.on('success', count('success')).on('failure', count('failure'));
   breaker.on('timeout', count('timeout')).on('reject', count('rejected'));
+  breaker.on('success', (_, ms) => time('success', ms)).on('failure', (_, ms) => time('failure', ms));
+  breaker.on('timeout', () => time('timeout', timeoutMs));
   show();
 
   return {

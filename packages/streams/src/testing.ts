@@ -99,6 +99,16 @@ export async function openScene({ partitions = 3, delaysMs = [] as readonly numb
     producer,
     pool,
     encode,
+    /** Asks as the database's owner; $1 is the group. */
+    async notes<R extends pg.QueryResultRow>(text: string): Promise<pg.QueryResult<R>> {
+      const owner = new pg.Client({ connectionString: stack().databaseUrl });
+      await owner.connect();
+      try {
+        return await owner.query<R>(text, [groupId]);
+      } finally {
+        await owner.end();
+      }
+    },
     /** A record of a valid order event, with the headers of the outbox. */
     anEvent(changes: Partial<OrderEvent> = {}, key?: string): OutgoingRecord & { event: OrderEvent } {
       const event = anOrderEvent(changes);
