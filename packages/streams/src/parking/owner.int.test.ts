@@ -1,35 +1,17 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'mocha';
 import type pg from 'pg';
 import { eventually } from '../../../../tests/support/eventually.ts';
-import { defaultPolicy, type RetryPolicy } from '../after-failure.ts';
-import { systemClock } from '../clock.ts';
 import { PermanentError, UnavailableError } from '../errors.ts';
-import { createPartitionRun } from '../partition.ts';
-import type { ConsumedRecord } from '../record.ts';
-import { createSlots } from '../slots.ts';
-import type { Attempt, Work } from '../task.ts';
-import type { DeadHead } from './decide.ts';
-import { createParking, defaultCaps } from './owner.ts';
-import type { Letter, ParkingStore, Place } from './store.ts';
-import { openParking, type ParkingScene } from './testing.ts';
-
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
-
-/** An event of the test's own: its key, and what its handler is to do. */
-type Event = { event_id: string; tenant_id: string; key: string; offset: string };
-type Handle = (event: Event, attempt: Attempt) => Promise<string>;
+import { aPartition, effect, type Handle, labelled, openEffects } from './partition.scene.ts';
+import type { ParkingStore } from './store.ts';
+import type { ParkingScene } from './testing.ts';
 
 describe('a partition with parking on Postgres', function () {
   this.timeout(60_000);
   let scene: ParkingScene;
   before(async () => {
-    scene = await openParking({ connections: 20 });
-    await scene.admin.query('CREATE TABLE effect (id bigserial, place text, key text, "offset" bigint)');
-    await scene.admin.query(
-      'GRANT ALL ON effect TO ragline_notifications; GRANT ALL ON effect_id_seq TO ragline_notifications',
-    );
+    scene = await openEffects();
   });
   after(() => scene.close());
 
@@ -166,6 +148,71 @@ describe('a partition with parking on Postgres', function () {
     await next.stop();
   });
 
+  it('handles a batch in one transaction with one claim; when it fails, its records go one by one', async () => {
+    const batches: string[][] = [];
+    const counted = countStatements(scene.pool);
+    const partition = aPartition(scene, {
+      batchMax: 100,
+      async many(events, { once }) {
+        batches.push(events.map(({ offset }) => offset));
+        return once(async (client, fresh) => {
+          for (const event of events) await effect(client, partition.place, event);
+          if (batches.length === 2) throw new Error('one of them fails');
+          return events.map(({ event_id }) => (fresh.has(event_id) ? 'handled' : 'duplicate'));
+        });
+      },
+      async handle(event, { attempt, once }) {
+        if (event.offset === '4' && attempt === 1) throw new Error('this one');
+        return labelled(once, (client) => effect(client, partition.place, event));
+      },
+    });
+    await partition.feed(['a', 'b', 'c']);
+    await eventually(() => assert.equal(partition.finished.handled?.length, 3));
+    assert.equal(counted.of('ragline_parking_claim'), 1);
+    counted.stop();
+    await partition.feed(['a', 'b', 'b', 'c'], 3);
+    await eventually(() => assert.equal(partition.finished.handled?.length, 7));
+    assert.deepEqual(batches, [
+      ['0', '1', '2'],
+      ['3', '4', '5', '6'],
+    ]);
+    const effects = await partition.effects();
+    assert.deepEqual(
+      [effects.get('a'), effects.get('b'), effects.get('c')],
+      [
+        [0, 3],
+        [1, 4, 5],
+        [2, 6],
+      ],
+    );
+    await partition.stop();
+  });
+
+  it('keeps what came while its key waits out of batches', async () => {
+    const batches: string[][] = [];
+    const partition = aPartition(scene, {
+      batchMax: 100,
+      policy: { delaysMs: [600_000] },
+      async many(events, { once }) {
+        batches.push(events.map(({ offset }) => offset));
+        if (batches.length === 1) throw new Error('one by one');
+        return once(async () => events.map(() => 'handled'));
+      },
+      async handle() {
+        throw new Error('parks it');
+      },
+    });
+    await partition.feed(['a']);
+    await eventually(() => assert.deepEqual(partition.finished.parked, ['0']));
+    await partition.feed(['a', 'b', 'a'], 1);
+    await eventually(() => assert.equal(partition.run.committable(), 4n));
+    assert.deepEqual(
+      [batches, partition.finished],
+      [[['0'], ['2']], { parked: ['0', '1', '3'], handled: ['2'] }],
+    );
+    await partition.stop();
+  });
+
   it('gives healthy keys no statement more, whatever is parked beside them', async () => {
     const count = 1_000;
     const keys = Array.from({ length: count }, (_, at) =>
@@ -193,127 +240,6 @@ describe('a partition with parking on Postgres', function () {
     assert.equal(counted.all() - look - assign - due, ofHandling + 10);
   });
 });
-
-/** A run of a partition with parking, fed by hand, its delays a few milliseconds. */
-function aPartition(
-  scene: ParkingScene,
-  options: {
-    handle: Handle;
-    policy?: Partial<RetryPolicy>;
-    deadHead?: DeadHead;
-    garbage?: Set<string>;
-    place?: Place;
-    events?: Event[];
-    store?: ParkingStore;
-  },
-) {
-  const place = options.place ?? scene.place();
-  const events = options.events ?? [];
-  const garbage = options.garbage ?? new Set<string>();
-  const letters: Letter[] = [];
-  const finished: Record<string, string[]> = {};
-  const state = { fenced: 0 };
-  const policy = { ...defaultPolicy, delaysMs: [5, 5, 5], jitterMs: 0, ...options.policy };
-  const slots = createSlots(8);
-  const { topic, partition } = place;
-  const common = { slots, policy, random: () => 0, log: quiet, clock: systemClock };
-  const work: Work<Event> = {
-    admit({ offset }) {
-      const event = events[Number(offset)];
-      if (event === undefined || garbage.has(offset)) throw new PermanentError('malformed_avro', 'garbage');
-      return event;
-    },
-    identityOf: ({ event_id, tenant_id }) => ({ event_id, tenant_id }),
-    one: options.handle,
-    many: undefined,
-  };
-  const onFinished = ({ record }: { record: ConsumedRecord }, outcome: string) => {
-    finished[outcome] = [...(finished[outcome] ?? []), record.offset];
-  };
-  const onFenced = () => {
-    if (state.fenced > 0) return;
-    state.fenced = 1;
-    run.end();
-    run.abort();
-  };
-  const aside = createParking<Event>({
-    ...common,
-    place,
-    owner: 'test',
-    store: options.store ?? scene.store,
-    work,
-    deadHead: options.deadHead ?? 'wait',
-    caps: defaultCaps,
-    announce: async (_, letter) => void letters.push(letter),
-    onFinished,
-    onFenced,
-  });
-  const run = createPartitionRun<Event>({
-    ...common,
-    ...{ topic, partition, order: 'by-key', work, aside, onFinished, onFenced, batchMax: 1 },
-    onFetching() {},
-  });
-  run.begin();
-
-  return Object.assign(state, {
-    place,
-    run,
-    events,
-    garbage,
-    letters,
-    finished,
-    /** Adds a record of each key, from offset 0. */
-    async feed(keys: readonly string[]): Promise<void> {
-      const records = keys.map((key, at) => {
-        events[at] ??= { event_id: randomUUID(), tenant_id: randomUUID(), key, offset: String(at) };
-        const value = Buffer.from(String(at));
-        return {
-          topic,
-          partition,
-          offset: String(at),
-          key: Buffer.from(key),
-          value,
-          headers: {},
-          timestamp: 0,
-        };
-      });
-      run.add(records, 0n, BigInt(records.length));
-    },
-    /** Offsets in the order of their effects, by key. */
-    async effects(): Promise<Map<string, number[]>> {
-      const { rows } = await scene.admin.query<{ key: string; offset: string }>(
-        'SELECT key, "offset" FROM effect WHERE place = $1 ORDER BY id',
-        [place.group_id],
-      );
-      const byKey = new Map<string, number[]>();
-      for (const { key, offset } of rows) byKey.set(key, [...(byKey.get(key) ?? []), Number(offset)]);
-      return byKey;
-    },
-    async stop(): Promise<void> {
-      run.end();
-      await run.settled();
-    },
-  });
-}
-
-async function labelled(
-  once: Attempt['once'],
-  work: (client: pg.PoolClient) => Promise<void>,
-): Promise<string> {
-  const done = await once(async (client) => {
-    await work(client);
-    return true;
-  });
-  return done ? 'handled' : 'duplicate';
-}
-
-async function effect(client: pg.PoolClient, place: Place, { key, offset }: Event): Promise<void> {
-  await client.query('INSERT INTO effect (place, key, "offset") VALUES ($1, $2, $3)', [
-    place.group_id,
-    key,
-    offset,
-  ]);
-}
 
 function countSteps(store: ParkingStore, steps: Record<string, number>): ParkingStore {
   const count = (name: string) => {
