@@ -149,7 +149,8 @@ describe('letters from records', () => {
     });
   });
 
-  it('makes a letter of any headers and bytes', () => {
+  it('makes a letter of any headers and bytes', function () {
+    this.timeout(20_000);
     const names = fc.constantFrom(
       'original-group',
       'original-topic',

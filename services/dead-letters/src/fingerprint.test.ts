@@ -14,7 +14,9 @@ const failed: Failed = {
 
 const print = (changes: Partial<Failed> = {}) => fingerprintOf({ ...failed, ...changes }).fingerprint;
 
-describe('fingerprints of failures', () => {
+describe('fingerprints of failures', function () {
+  this.timeout(20_000);
+
   const alike: [string, string][] = [
     ['Order 17 has no price', 'Order 4711 has no price'],
     ['no order 018f3b6e-7e11-7cc4-8a6f-2f9b3c5d7e90', 'no order 0190a1b2-c3d4-7e5f-8091-a2b3c4d5e6f7'],

@@ -59,7 +59,7 @@ export function summaryView(letter: LetterSummary) {
 }
 
 /** A whole letter, as GET /v1/dead-letters/{id} shows it. */
-export function viewOf({ letter, history, notes }: WholeLetter, mask: Mask) {
+export function viewOf({ letter, history, notes, actions }: WholeLetter, mask: Mask) {
   const { schema_id, decoded, value, headers, error_stack, fingerprint_parts, decode_error } = letter;
   const { dlq_topic, dlq_partition, dlq_offset, original_timestamp, inbox_id, parked_record } = letter;
   return {
@@ -71,6 +71,7 @@ export function viewOf({ letter, history, notes }: WholeLetter, mask: Mask) {
     error_stack,
     attempts: history.map(attemptView),
     notes: notes.map(noteView),
+    ...(actions === undefined ? {} : { actions }),
     decode_error,
     group_why: whyOf(fingerprint_parts),
     parked_record: parked_record === null ? null : String(parked_record),

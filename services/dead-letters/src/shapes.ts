@@ -77,6 +77,18 @@ export const letterShape = z
       }),
     ),
     notes: z.array(z.object({ id: uuid, user_id: uuid, text: z.string(), at: timestamp })),
+    actions: z
+      .array(
+        z.object({
+          id: uuid,
+          at: timestamp,
+          user_id: uuid.nullable(),
+          verb: z.string(),
+          detail: z.unknown(),
+        }),
+      )
+      .optional()
+      .meta({ description: 'What people did to it, oldest first; not in exports.' }),
     decode_error: z.string().nullable(),
     group_why: why,
     parked_record: z.string().nullable(),

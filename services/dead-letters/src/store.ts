@@ -1,5 +1,6 @@
 /** Letters in Postgres: read by page, by id and in sums, and changed under their lock. */
 import type { Client, Pool } from '@ragline/postgres/pool';
+import { type ActionRow, actionsOf } from './audit.ts';
 import {
   type AttemptRow,
   type LetterRow,
@@ -15,7 +16,13 @@ import { type GroupPage, groupsOf, type LetterGroup, type Stats, statsOf } from 
 export type LetterStore = ReturnType<typeof letterStore>;
 
 /** A letter with all that belongs to it, oldest first. */
-export type WholeLetter = { letter: LetterRow; history: AttemptRow[]; notes: NoteRow[] };
+export type WholeLetter = {
+  letter: LetterRow;
+  history: AttemptRow[];
+  notes: NoteRow[];
+  /** What people did to it; absent in exports. */
+  actions?: ActionRow[];
+};
 
 export function letterStore(pool: Pool) {
   return {
@@ -63,7 +70,7 @@ export async function wholeLetter(client: Client, id: string): Promise<WholeLett
     text: 'SELECT id, user_id, text, at FROM dead_letters.note WHERE letter_id = $1 ORDER BY id',
     values: [id],
   });
-  return { letter, history: history.rows, notes: notes.rows };
+  return { letter, history: history.rows, notes: notes.rows, actions: await actionsOf(client, id) };
 }
 
 /**
