@@ -85,7 +85,8 @@ CREATE INDEX letter_tenant_group ON dead_letters.letter (tenant_id, group_id, st
 CREATE INDEX letter_tenant_topic ON dead_letters.letter (tenant_id, topic, state, id);
 CREATE INDEX letter_tenant_error_code ON dead_letters.letter (tenant_id, error_code, state, id);
 CREATE INDEX letter_tenant_fingerprint ON dead_letters.letter (tenant_id, fingerprint, state, id);
-CREATE INDEX letter_search ON dead_letters.letter USING gin (search);
+-- Every search reads the list of new entries whole, so it is kept short; without it an insert would pay for all at once.
+CREATE INDEX letter_search ON dead_letters.letter USING gin (search) WITH (gin_pending_list_limit = 1024);
 -- What is on its way, oldest first: asked every 200 ms.
 CREATE INDEX letter_replaying ON dead_letters.letter (replaying_since, id) WHERE state = 'replaying';
 CREATE INDEX letter_batch ON dead_letters.letter (batch_id, state) WHERE batch_id IS NOT NULL;
