@@ -126,7 +126,8 @@ export async function openScene({ partitions = 3, delaysMs = [] as readonly numb
     async start(
       handling: Handling,
       options: Partial<
-        Pick<ConsumerOptions, 'order' | 'concurrency' | 'batchMax' | 'onFinished' | 'metrics'> & RetryOptions
+        Pick<ConsumerOptions, 'order' | 'concurrency' | 'batchMax' | 'onFinished' | 'metrics' | 'health'> &
+          RetryOptions
       > = {},
     ): Promise<Running> {
       const own = { ...base(groupId), topics: [{ name: topic, schema: 'order_v1' as const }] };
