@@ -53,7 +53,7 @@ export async function fatesOf(
 ): Promise<Fate[]> {
   if (letters.length === 0) return [];
   const { rows } = await client.query<Fate>({
-    name: 'dead_letters_fates',
+    name: 'dead_letters_action_fates',
     text: 'SELECT state, inbox_id, outcome FROM streams.fate($1::bigint[], $2::text[], $3::text[])',
     values: [
       letters.map(({ parked_record }) => parked_record),

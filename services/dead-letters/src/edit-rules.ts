@@ -170,3 +170,12 @@ function own(value: unknown, name: string): unknown {
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
+
+const depthMax = 64;
+
+/** Neither so deep that walking it would end the stack, nor with a field that a copy of it would lose. */
+export function isPlain(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth > depthMax || Object.hasOwn(value, '__proto__')) return false;
+  return Object.values(value).every((item) => isPlain(item, depth + 1));
+}

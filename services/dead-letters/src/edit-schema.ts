@@ -5,6 +5,7 @@ import { connectRegistry, field } from '@ragline/schemas/registry';
 import { subjectOf } from '@ragline/schemas/topics';
 import { type FieldError, problem } from '@ragline/web/problems';
 import avro from 'avsc';
+import { isPlain } from './edit-rules.ts';
 import type { LetterRow } from './letter.ts';
 
 export type WriterSchema = {
@@ -152,12 +153,4 @@ function at(value: unknown, path: readonly string[]): unknown {
     found = Reflect.get(found, name);
   }
   return found;
-}
-
-const depthMax = 64;
-
-function isPlain(value: unknown, depth = 0): boolean {
-  if (typeof value !== 'object' || value === null) return true;
-  if (depth > depthMax || Object.hasOwn(value, '__proto__')) return false;
-  return Object.values(value).every((item) => isPlain(item, depth + 1));
 }

@@ -10,6 +10,7 @@ import { actionOn, recordActions } from './audit.ts';
 import {
   changedHeaders,
   type HeaderChanges,
+  isPlain,
   lockedChanges,
   ownHeaders,
   textOf,
@@ -92,6 +93,10 @@ export async function contentAfter(
   letter: LetterRow,
   edit: Edit,
 ): Promise<Content> {
+  if (!isPlain(edit.value)) {
+    const message = 'must have no field __proto__, and not be nested too deeply';
+    throw problem('invalid', undefined, { errors: [{ path: 'value', message }] });
+  }
   const errors: FieldError[] = [];
   const headers = changedHeaders(letter.headers, edit.headers ?? {}, mask);
   if ('errors' in headers) errors.push(...headers.errors);

@@ -21,14 +21,10 @@ const batchRequest = z
     action: z.enum(['replay', 'discard']),
     reason: text(1_000, 1),
     rate_per_s: z.number().min(0.01).max(100_000).optional().meta({ description: 'Letters a second.' }),
-    ramp: z
-      .array(int(1, 1_000_000))
-      .max(20)
-      .optional()
-      .meta({
-        description:
-          'Sizes of the first steps, such as [1, 10, 100]: each waits for the outcomes of the one before.',
-      }),
+    ramp: z.array(int(1, 1_000_000)).max(20).optional().meta({
+      description:
+        'Sizes of the first steps, such as [1, 10, 100]: each waits for the outcomes of the one before.',
+    }),
     in_flight: int(1, 10_000).default(50).meta({ description: 'Sent and without an outcome, at most.' }),
     stop_on_failures: int(1, 1_000_000)
       .optional()
