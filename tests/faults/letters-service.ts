@@ -39,15 +39,17 @@ export async function openLettersService(settings: Record<string, string> = {}) 
     attempt: (method: string, path: string, body?: unknown) =>
       http(method, path, { token, ...(body === undefined ? {} : { body }) }).catch(() => undefined),
     kill: () => service.kill(),
+    output: () => service.output(),
     async start(): Promise<void> {
       service = await start();
       http = httpTo(service.origin);
     },
-    /** Counts the group's letters by state, page by page. */
+    /** The group's letters by state; states without any are left out. */
     async states(groupId: string): Promise<Record<string, number>> {
-      const counts: Record<string, number> = {};
-      for await (const { state } of pages(ask, groupId)) counts[state] = (counts[state] ?? 0) + 1;
-      return counts;
+      const { groups } = await ask('GET', '/v1/dead-letters/stats', undefined, 200);
+      const own = groups.find(({ group }: { group: string }) => group === groupId);
+      const all: [string, number][] = Object.entries(own?.states ?? {});
+      return Object.fromEntries(all.filter(([, count]) => count > 0));
     },
     /** All letters of the group, oldest last. */
     async letters(groupId: string): Promise<Letter[]> {

@@ -58,7 +58,7 @@ export async function replayThroughKills(
       { withinMs: 60_000, everyMs: 250 },
     );
     for (const { id, state } of await service.letters(group.groupId)) {
-      if (state === 'waiting') await service.ask('POST', `/v1/dead-letters/${id}/replay`, {}, 202);
+      if (state === 'waiting') await service.ask('POST', `/v1/dead-letters/${id}/replay`, {}, 200);
     }
     await eventually(
       async () => assert.deepEqual(await service.states(group.groupId), { resolved: letterCount }),

@@ -8,6 +8,8 @@ import { stack } from './stack.ts';
 
 export type OwnService = {
   origin: string;
+  /** The end of what it wrote. */
+  output(): string;
   /** As `kill -9` does; resolves when it is gone. */
   kill(): Promise<void>;
   stop(): Promise<void>;
@@ -63,7 +65,12 @@ export async function startService(
     child.kill('SIGKILL');
     throw new Error(`${name} did not become ready: ${output}`, { cause: error });
   }
-  return { origin, kill: () => end(child, 'SIGKILL'), stop: () => end(child, 'SIGTERM') };
+  return {
+    origin,
+    output: () => output,
+    kill: () => end(child, 'SIGKILL'),
+    stop: () => end(child, 'SIGTERM'),
+  };
 }
 
 async function end(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {

@@ -33,6 +33,8 @@ export async function makeDatabase(settings: Settings): Promise<BenchDatabase> {
   url.pathname = `/${name}`;
   await migrate({ databaseUrl: url.href, log });
   const owner = new pg.Pool({ connectionString: url.href, max: 4 });
+  // Its last idle connection may be ended by the drop.
+  owner.on('error', () => {});
   return {
     owner,
     urlOf(role) {
