@@ -80,21 +80,23 @@ export async function runParking(options: Options): Promise<ParkingReport> {
         await pause(100);
       }
     }
-    async function disturb(): Promise<void> {
+    async function killSome(): Promise<void> {
       while (Date.now() < until) {
-        await pause(1_500 + random.int(2_500));
+        await pause(4_000 + random.int(6_000));
+        disturbances.kills += 1;
+        await members.kill(random.pick(members.all()));
+        await members.start();
+      }
+    }
+    async function freezeSome(): Promise<void> {
+      while (Date.now() < until) {
+        await pause(1_000 + random.int(3_000));
+        disturbances.freezes += 1;
         const member = random.pick(members.all());
-        if (random.chance(0.4)) {
-          disturbances.kills += 1;
-          await members.kill(member);
-          await members.start();
-        } else {
-          disturbances.freezes += 1;
-          member.kill('SIGSTOP');
-          // Mostly longer than the group waits for it; some wake before anybody has noticed.
-          await pause(random.chance(0.75) ? 8_500 + random.int(4_000) : 1_000 + random.int(5_000));
-          member.kill('SIGCONT');
-        }
+        member.kill('SIGSTOP');
+        // Mostly longer than the group waits for it; some wake before anybody has noticed.
+        await pause(random.chance(0.7) ? 8_500 + random.int(4_000) : 500 + random.int(4_000));
+        member.kill('SIGCONT');
       }
     }
     async function meddle(): Promise<void> {
@@ -105,7 +107,7 @@ export async function runParking(options: Options): Promise<ParkingReport> {
     }
 
     await Promise.all([members.start(), members.start()]);
-    await Promise.all([produce(), disturb(), meddle()]);
+    await Promise.all([produce(), killSome(), freezeSome(), meddle()]);
     // From here on nobody is disturbed, and people work through the letters alone.
     await eventually(
       async () => {
@@ -146,7 +148,8 @@ function createMembers(args: string[]) {
     async start(): Promise<void> {
       const child = fork(new URL('./parking-process.ts', import.meta.url), args, { execArgv: [] });
       children.add(child);
-      await once(child, 'message');
+      // It may be killed before it is ready, which is as good.
+      await Promise.race([once(child, 'message'), once(child, 'exit')]);
     },
     kill: gone,
     async end(): Promise<void> {

@@ -24,13 +24,13 @@ export type DatabaseOptions = {
   count(what: string): void;
   /** Ends the run: something that was promised does not hold. */
   violate(what: string): never;
-  /** While true, some replies to COMMIT are lost. */
-  losesReplies(): boolean;
+  /** How likely the reply to a COMMIT is lost at present, 0 to 1. */
+  lossRate(): number;
 };
 
 const waitsMax = 5_000;
 
-export function createDatabase({ scheduler, random, count, violate, losesReplies }: DatabaseOptions) {
+export function createDatabase({ scheduler, random, count, violate, lossRate }: DatabaseOptions) {
   const locks = new Map<string, Map<Tx, 'S' | 'X'>>();
   const open = new Set<Tx>();
   const leftToServer = new Set<Tx>();
@@ -90,7 +90,7 @@ export function createDatabase({ scheduler, random, count, violate, losesReplies
         // The last moment before COMMIT reaches the server.
         await scheduler.turn(actor);
         if (tx.dead) throw connectionLost();
-        if (losesReplies() && random.chance(0.01)) {
+        if (random.chance(lossRate() / 2)) {
           // The connection broke while the server was about to commit, and will.
           count('replies lost');
           leftToServer.add(tx);
@@ -99,7 +99,7 @@ export function createDatabase({ scheduler, random, count, violate, losesReplies
         commit(tx);
         // Committed, and the client does not know yet.
         await scheduler.turn(actor);
-        if (losesReplies() && random.chance(0.02)) {
+        if (random.chance(lossRate())) {
           count('replies lost');
           throw random.chance(0.5) ? connectionLost() : new Error('the reply was lost');
         }

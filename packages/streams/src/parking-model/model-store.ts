@@ -129,7 +129,10 @@ export function createModelStore(actor: Actor, options: ModelStoreOptions): Park
     if (!detached) {
       await database.lock(tx, `unique ${p}/${key}`);
       if (tables.lineOf(p, key) !== undefined) throw new Error('null value in column "parked_id"');
-    } else if (key !== null) await database.lock(tx, `inbox ${record.inbox_id}`);
+    } else if (key !== null) {
+      await database.lock(tx, `inbox ${record.inbox_id}`);
+      if (inbox.has(record.inbox_id)) throw new Error('duplicate key value violates inbox_pkey');
+    }
     tx.writes.push(() => addParked(p, key, detached, lineId, record, firstFailedAt, verdict));
     return { kind: 'parked', lineId, detached };
   }

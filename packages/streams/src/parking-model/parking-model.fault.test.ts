@@ -9,7 +9,7 @@ const schedules = 10_000;
 const schedulesPerFault = 6_000;
 
 describe('parking, in a world that a seed decides', function () {
-  this.timeout(170_000);
+  this.timeout(400_000);
 
   it(`keeps every promise in ${schedules} schedules of crashes, freezes, rebalances and operators`, async () => {
     const stats: Stats = {};

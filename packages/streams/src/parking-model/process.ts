@@ -54,6 +54,8 @@ export function createProcess(name: string, options: ProcessOptions) {
     routes: {},
   };
   let generation = 0;
+  // Whether a new assignment's fetch may be on its way beside the last one's.
+  const overlaps = random.chance(0.2);
   const fetchers = new Set<number>();
   let positions = new Map<number, Position>();
   let isRebalancing = false;
@@ -158,9 +160,10 @@ export function createProcess(name: string, options: ProcessOptions) {
   }
 
   /** Goes on over joins: what was fetched before one is handed over after it. */
-  async function fetching(p: number): Promise<void> {
+  async function fetching(p: number, since: number): Promise<void> {
     for (;;) {
       await scheduler.turn(actor);
+      if (overlaps && generation !== since) return;
       const position = positions.get(p);
       if (position === undefined) {
         fetchers.delete(p);
@@ -183,9 +186,9 @@ export function createProcess(name: string, options: ProcessOptions) {
   }
 
   function follow(p: number): void {
-    if (fetchers.has(p)) return;
+    if (fetchers.has(p) && !overlaps) return;
     fetchers.add(p);
-    fetching(p).catch(() => {});
+    fetching(p, generation).catch(() => {});
   }
 
   async function commit(): Promise<void> {

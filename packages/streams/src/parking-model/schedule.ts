@@ -51,6 +51,8 @@ export async function runSchedule({
 
   let phase: 'chaos' | 'quiet' | 'mending' = 'chaos';
   const { log, facts, temper } = produce(random);
+  const losses = random.pick([0.02, 0.02, 0.02, 0.15]);
+  const decisions = random.pick([0.2, 0.2, 0.5]);
   const tables = createTables(log.length);
   const truth = createTruth(facts, tables, violate);
   const database = createDatabase({
@@ -58,7 +60,7 @@ export async function runSchedule({
     random,
     count,
     violate,
-    losesReplies: () => phase === 'chaos',
+    lossRate: () => (phase === 'chaos' ? losses : 0),
   });
   const cluster = createCluster({ log, random, truth, count, say });
   const shared = { database, tables, truth, scheduler, random, fault, temper, count, violate, say };
@@ -86,7 +88,11 @@ export async function runSchedule({
     cluster.rebalance(slots.flatMap(({ actor }) => (actor.state === 'up' ? actor : [])));
 
   function disturb(): void {
-    const what = random.next();
+    if (random.chance(decisions)) {
+      operators.disturb();
+      return;
+    }
+    const what = random.next() * 0.8;
     const at = random.int(slots.length);
     const process = slots[at];
     if (process === undefined) return;
@@ -102,8 +108,7 @@ export async function runSchedule({
       actor.state = 'frozen';
     } else if (what < 0.5) wake(at);
     else if (what < 0.62) endIdle();
-    else if (what < 0.8) scheduler.advance(1 + random.int(400));
-    else operators.disturb();
+    else scheduler.advance(1 + random.int(400));
   }
 
   function wake(at: number): void {
