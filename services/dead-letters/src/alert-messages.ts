@@ -45,7 +45,8 @@ export function targetFrom({ url, secret }: TargetSettings): AlertTarget | undef
 
 /**
  * Queues what the round's alerts give to say. A raised alert is told of once, as soon as it is neither silenced nor
- * acknowledged; its end is told of where its beginning was, whatever was silenced since.
+ * acknowledged; its end is told of where its beginning was, whatever was silenced since. Alerts by a tenant's own rules
+ * are not: the URL is the operator's, whom no tenant shall wake.
  */
 export async function queueMessages(
   client: Client,
@@ -54,8 +55,10 @@ export async function queueMessages(
 ): Promise<void> {
   const now = Date.now();
   const loud = raised.filter(
-    ({ silenced_until, acknowledged_at }) =>
-      acknowledged_at === null && (silenced_until === null || silenced_until.getTime() <= now),
+    ({ tenant_id, silenced_until, acknowledged_at }) =>
+      tenant_id === null &&
+      acknowledged_at === null &&
+      (silenced_until === null || silenced_until.getTime() <= now),
   );
   const cleared = changes.flatMap(({ event_type, alert }) => (event_type === 'alert_cleared' ? [alert] : []));
   await queue(client, 'alert_raised', loud);

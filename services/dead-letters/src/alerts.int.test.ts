@@ -183,7 +183,7 @@ describe('alerts about dead letters', function () {
     );
   });
 
-  it("keeps a tenant's rules to the tenant's own letters", async () => {
+  it("keeps a tenant's rules to the tenant's own letters, and from the operator's pager", async () => {
     const group = aGroup();
     const [tenant, other] = [randomUUIDv7(), randomUUIDv7()];
     const { watch } = await aWatch([]);
@@ -194,6 +194,8 @@ describe('alerts about dead letters', function () {
     await keep(group, 1, new Date(), tenant);
     const [raised] = await watch.round();
     assert.deepEqual([raised?.alert.tenant_id, raised?.alert.value], [tenant, 3]);
+    await sendAll(watch);
+    assert.equal(receiver.requests(), 0, "no tenant wakes the operator's pager");
   });
 
   async function aWatch(rules: AlertRule[] | undefined) {
