@@ -72,10 +72,12 @@ export function startReplaySender(options: ReplaySenderOptions) {
   const sweep = async (): Promise<void> => {
     const left = await inScope(pool, system, async (client) => {
       const until = `clock_timestamp() + ${sendWithinS} * interval '1 second'`;
-      await client.query(
-        `UPDATE dead_letters.sending SET until = ${until} WHERE letter_id = ANY ($1::uuid[])`,
-        [[...underWay]],
-      );
+      if (underWay.size > 0) {
+        await client.query(
+          `UPDATE dead_letters.sending SET until = ${until} WHERE letter_id = ANY ($1::uuid[])`,
+          [[...underWay]],
+        );
+      }
       const { rows } = await client.query<LetterRow>(
         `WITH expired AS (
            SELECT letter_id FROM dead_letters.sending WHERE until < clock_timestamp() ORDER BY until LIMIT ${sweptAtOnce}
