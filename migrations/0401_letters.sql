@@ -322,8 +322,10 @@ END $$;
 -- be asked. The newest ones are not promised: whoever gets p_limit of them walks the table in its order instead.
 CREATE FUNCTION dead_letters.find_words(p_tenant uuid, p_words tsquery, p_from uuid, p_before uuid, p_limit int)
   RETURNS SETOF uuid
-  -- A GIN index is read by bitmap only, which its caller has switched off for walks.
-  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_bitmapscan = on AS $$
+  -- A GIN index is read by bitmap only, which its caller has switched off for walks; and one plan for all words would be
+  -- one for words that many have.
+  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  SET enable_bitmapscan = on SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
   IF NOT coalesce(dead_letters.may_see(p_tenant), false) THEN
     RAISE insufficient_privilege USING MESSAGE = 'letters of another tenant';

@@ -87,7 +87,7 @@ export function whereOf(filter: Filter, scope: Scope, { add }: Params): string {
 
 // Rows of an index that a page walks along at most, for each state, when the index alone cannot tell which ones it shows.
 const walkMax = 4_000;
-const firstWalk = 500;
+const firstWalk = 200;
 const wordHitsMax = 2_000;
 
 /**
@@ -165,7 +165,9 @@ export function walkSql(ask: Pick<Ask, 'scope' | 'filter' | 'before'>, readMax: 
       LEFT JOIN ((SELECT id FROM walked WHERE fits LIMIT ${use.add(shownMax)}) p
                  JOIN dead_letters.letter l ON l.id = p.id) ON true
      ORDER BY l.id DESC`;
-  return { text, values: use.values };
+  // Few shapes, each with many indexes to choose from: planned once a connection.
+  const name = `dead_letters_walk_${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
+  return { name, text, values: use.values };
 }
 
 /** Ids of all letters that have the words, or undefined when they are too many. */
