@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { bodyOf } from './batch.ts';
+import { queryOf } from './client.ts';
+import { agoOf } from './letter-text.ts';
+import { filterOf, setAt, splitPair } from './letters.ts';
+
+describe('what the command for dead letters is told', () => {
+  it('sets a field that is there, also within a list', () => {
+    const value = { order: { items: [{ quantity: 1 }] } };
+    setAt(value, ['order', 'items', '0', 'quantity'], 2);
+    assert.deepEqual(value, { order: { items: [{ quantity: 2 }] } });
+  });
+  it('adds no field by a slip of the pen', () => {
+    assert.throws(() => setAt({ order: {} }, ['order', 'totl'], 1), /no field totl/);
+    assert.throws(() => setAt({ order: {} }, ['__proto__', 'x'], 1), /no field __proto__/);
+  });
+  it('splits at the first equals sign', () => {
+    assert.deepEqual(splitPair('note=a=b'), ['note', 'a=b']);
+    assert.throws(() => splitPair('note'), /name=value/);
+  });
+  it('names filters as the API does, and only those that were given', () => {
+    assert.deepEqual(filterOf({ errorCode: 'failpoint', group: 'g' }), {
+      group: 'g',
+      error_code: 'failpoint',
+    });
+    assert.equal(queryOf({ limit: 20, cursor: undefined, q: 'a b' }), '?limit=20&q=a+b');
+  });
+  it('makes a batch of ids or of a filter, never of everything or both', () => {
+    const what = { action: 'replay', reason: 'mended' };
+    assert.deepEqual(bodyOf({ ...what, ids: ['1'], rate: 5 }), { ...what, ids: ['1'], rate_per_s: 5 });
+    assert.deepEqual(bodyOf({ ...what, group: 'g' }), { ...what, filter: { group: 'g' } });
+    assert.throws(() => bodyOf(what), /Say which/);
+    assert.throws(() => bodyOf({ ...what, ids: ['1'], group: 'g' }), /not both/);
+  });
+  it('says how long ago something was', () => {
+    const now = Date.parse('2026-01-02T00:00:00.000Z');
+    const ago = (seconds: number) => agoOf(new Date(now - seconds * 1_000).toISOString(), now);
+    assert.deepEqual([30, 600, 7_200, 864_000].map(ago), ['30 s ago', '10 min ago', '2 h ago', '10 d ago']);
+    assert.equal(agoOf(null), null);
+  });
+});
