@@ -1,6 +1,6 @@
 /** Settings of the notifications service. */
 import { type LogLevel, logLevels } from '@ragline/runtime/logger';
-import { readSettings } from '@ragline/runtime/settings';
+import { readSettings, SettingsError } from '@ragline/runtime/settings';
 import { usualFloodLimits } from '@ragline/streams/retry/flood-guard';
 import { delayMsMax, usualDelaysMs } from '@ragline/streams/retry/names';
 
@@ -8,7 +8,8 @@ export type Config = ReturnType<typeof readConfig>;
 
 /** Throws SettingsError naming every faulty setting. */
 export function readConfig(environment: NodeJS.ProcessEnv) {
-  return readSettings(environment, (env) => ({
+  const config = readSettings(environment, (env) => ({
+    production: env.choice('RAGLINE_ENV', ['development', 'production'], 'development') === 'production',
     logLevel: env.choice<LogLevel>('LOG_LEVEL', logLevels, 'info'),
     host: env.string('HOST', '127.0.0.1'),
     port: env.integer('PORT', 8083, { min: 0, max: 65_535 }),
@@ -42,4 +43,9 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
     failpoints: env.choice('RAGLINE_FAILPOINTS', ['on', 'off'], 'off') === 'on',
     otlpEndpoint: env.optional('OTEL_EXPORTER_OTLP_ENDPOINT'),
   }));
+  if (config.production && config.failpoints) {
+    // Whoever can write a record could end the process with it.
+    throw new SettingsError(['RAGLINE_FAILPOINTS=on is refused while RAGLINE_ENV is production']);
+  }
+  return config;
 }
