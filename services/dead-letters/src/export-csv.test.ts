@@ -28,9 +28,12 @@ describe('a line of CSV', () => {
     it(promise, () => assert.equal(csvLine([value]), `${text}\r\n`));
   }
 
+  // Of the characters that mean something; of all there are, making them takes longer than the test.
+  const text = fc.string({ unit: fc.constantFrom(...'=+-@\t\r\n",;\'a ö'), maxLength: 8 });
+
   it('reads back as what it was, but for the apostrophe', () => {
     fc.assert(
-      fc.property(fc.array(fc.string({ unit: 'binary' }), { minLength: 1, maxLength: 5 }), (cells) => {
+      fc.property(fc.array(text, { minLength: 1, maxLength: 5 }), (cells) => {
         const [read] = parse(csvLine(cells));
         assert.deepEqual(
           read,
