@@ -165,6 +165,8 @@ export async function commandBatch(
       : { reason: batch.reason, action: batch.action, selected: batch.selected };
     await recordActions(client, actor, [{ verb: verbs[command], batch_id: id, tenant_id, detail }]);
     if (!leavesTrace) {
+      // With its items, of which there may be a million.
+      await client.query('SET LOCAL statement_timeout = 120000');
       await client.query('DELETE FROM dead_letters.batch WHERE id = $1', [id]);
       return { ...batch, state: 'cancelled' };
     }

@@ -3,6 +3,7 @@ import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import { poolOf } from '@ragline/postgres/testing';
 import { after, afterEach, before, describe, it } from 'mocha';
 import { eventually } from '../../../tests/support/eventually.ts';
+import { pruneBatches } from './batch-prune.ts';
 import { type BatchRunner, startBatchRunner } from './batch-runner.ts';
 import { aGroup, aLetterOf } from './letters.support.ts';
 import {
@@ -256,6 +257,26 @@ describe('batches of letters', function () {
     run();
     await ended(made.body.id, 'done');
     for (const id of others) assert.equal((await scene.letter(id)).state, 'waiting');
+  });
+
+  it('are forgotten with their items when they are as old as letters may get', async () => {
+    const { group } = await letters(3);
+    const body = { ...replay(group), delay_s: 600 };
+    const [old, young] = [
+      await operator.post('/dead-letters/batches', body),
+      await operator.post('/dead-letters/batches', body),
+    ];
+    await scene.owner.query(
+      "UPDATE dead_letters.batch SET created_at = now() - interval '91 days' WHERE id = $1",
+      [old.body.id],
+    );
+    assert.equal(await pruneBatches(scene.pool, 90), 1);
+    assert.equal((await operator.get(`/dead-letters/batches/${old.body.id}`)).status, 404);
+    assert.equal((await operator.get(`/dead-letters/batches/${young.body.id}`)).status, 200);
+    const items = await scene.owner.query('SELECT FROM dead_letters.batch_item WHERE batch_id = $1', [
+      old.body.id,
+    ]);
+    assert.equal(items.rowCount, 0);
   });
 
   it('are made once for each Idempotency-Key', async () => {

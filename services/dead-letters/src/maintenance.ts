@@ -2,6 +2,7 @@
 import { pruneIdempotency } from '@ragline/postgres/idempotency';
 import { maintainOutbox } from '@ragline/postgres/partitions';
 import type { Pool } from '@ragline/postgres/pool';
+import { pruneBatches } from './batch-prune.ts';
 
 const prunedAtOnce = 1_000;
 
@@ -17,6 +18,7 @@ export async function keepHouse(
 ): Promise<number> {
   await maintainOutbox(pool, 'dead_letters');
   await pruneIdempotency(pool, 'dead_letters');
+  await pruneBatches(pool, retentionDays);
   let pruned = 0;
   for (;;) {
     const { rows } = await pool.query<{ pruned: number }>(
