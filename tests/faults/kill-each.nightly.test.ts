@@ -12,6 +12,7 @@ import { assertKept, openScene, type Scene } from './scene.ts';
 const killed = [
   'orders-1',
   'notifications-1',
+  'dead-letters-1',
   'gateway-1',
   'identity-1',
   'connect',
