@@ -4,6 +4,7 @@
  */
 import { createPool } from '@ragline/postgres/pool';
 import { createMetrics } from '@ragline/runtime/metrics';
+import { endWhenStuck } from '@ragline/runtime/stuck';
 import { createCodec } from '@ragline/schemas/codec';
 import { startConsumer } from '@ragline/streams/consumer';
 import { createKafka } from '@ragline/streams/kafka-client';
@@ -11,6 +12,7 @@ import { startProducer } from '@ragline/streams/producer';
 import { stack } from '../support/stack.ts';
 
 const [groupId = '', topic = '', order = '', delays = '', databaseUrl = ''] = process.argv.slice(2);
+endWhenStuck({ afterMs: 1_000 });
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const metrics = createMetrics({ service: 'test' });
 const kafka = createKafka({ ...stack().kafka, clientId: 'test', log: quiet });

@@ -43,13 +43,13 @@ describe('a record that ends the process', function () {
     }
   });
 
-  it('is counted where it waits in a tier, too', async () => {
+  it('is counted where it waits in a tier, too, and when it never gives the processor back', async () => {
     const scene = await openScene({ partitions: 1, delaysMs });
     try {
       const group = aGroup(scene.groupId, scene.topic, 'none');
       const deadly = scene.anEvent();
       const other = scene.anEvent();
-      const headers = { ...crashing(deadly), attempt: '1' };
+      const headers = { ...crashing(deadly, 'spin'), attempt: '1' };
       await scene.producer.send(tierTopicOf(scene.groupId, 200), [{ ...deadly, headers, partition: 0 }]);
       await scene.send([other]);
       assert.equal(await group.untilItLives(), 3);
@@ -117,6 +117,6 @@ describe('a record that ends the process', function () {
   }
 });
 
-function crashing({ headers }: { headers?: IHeaders }): IHeaders {
-  return { ...headers, 'x-ragline-failpoint': 'crash' };
+function crashing({ headers }: { headers?: IHeaders }, how = 'crash'): IHeaders {
+  return { ...headers, 'x-ragline-failpoint': how };
 }

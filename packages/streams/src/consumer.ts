@@ -5,27 +5,23 @@
  *   fetch (member) → batches without holes (assignment) → lanes, attempts, low water (partition) → commit
  *                                                           └ put aside: lines of a key (parking), or topics (retry)
  */
-import { hostname } from 'node:os';
 import type { Health } from '@ragline/runtime/health';
 import type { Logger } from '@ragline/runtime/logger';
 import type { Metrics } from '@ragline/runtime/metrics';
 import type { SchemaName } from '@ragline/schemas/types.generated';
 import type { Kafka } from 'kafkajs';
 import { type AssignmentOptions, createAssignment } from './assignment.ts';
-import { systemClock } from './clock.ts';
 import { consumerMetrics } from './consumer-metrics.ts';
+import { groupParking } from './group-parking.ts';
 import { type FetchedBatch, type Member, startMember } from './member.ts';
 import { startGroupOffsets } from './offsets.ts';
 import { createOutcomes, type Finished } from './outcomes.ts';
-import { announceTo } from './parking/announce.ts';
-import { createParking, defaultCaps } from './parking/owner.ts';
-import { postgresStore } from './parking/postgres-store.ts';
 import { createPartitionRun, type PartitionRun } from './partition.ts';
 import type { Producer } from './producer.ts';
 import type { DecodedEvent } from './record.ts';
 import type { Addressed } from './retry/guards.ts';
 import { createWaits, dueOf } from './retry/waiting.ts';
-import { createRunParts, type RetryOptions, type RunPartsOptions } from './run-parts.ts';
+import { createRunParts, type RetryOptions } from './run-parts.ts';
 import { createSlots } from './slots.ts';
 import type { Work } from './task.ts';
 import { createWatchdog } from './watchdog.ts';
@@ -94,38 +90,9 @@ async function run<E extends Addressed>(
   const slots = createSlots(concurrency);
   const finished = createOutcomes({ shown, eventOf, onFinished: options.onFinished });
   const offsets = await startGroupOffsets({ kafka, groupId, log });
-  const store = options.pool && postgresStore(options.pool);
-  const parkingOf: RunPartsOptions<E>['parkingOf'] = (place, guarded, policy, onFenced) => {
-    if (store === undefined) throw new TypeError('Parking needs a pool');
-    const { deadHead = 'wait', caps } = options;
-    return createParking<E>({
-      place: { group_id: groupId, ...place },
-      owner: `${hostname()}/${process.pid}`,
-      store,
-      work: guarded,
-      slots,
-      policy,
-      deadHead,
-      caps: { ...defaultCaps, ...caps },
-      clock: systemClock,
-      random: Math.random,
-      announce: announceTo(producer),
-      onFinished: finished,
-      onFenced,
-      log,
-    });
-  };
-  const parts = createRunParts<E>({
-    options,
-    groupId,
-    order,
-    producer,
-    offsets,
-    work,
-    shown,
-    log,
-    parkingOf,
-  });
+  const parkingOf = groupParking<E>({ groupId, options, slots, producer, onFinished: finished, log });
+  const group = { groupId, order, producer, offsets, shown, log };
+  const parts = createRunParts<E>({ ...group, options, work, parkingOf });
   const topics = [...options.topics.map(({ name }) => name), ...parts.returning];
   // Partitions whose run takes no more at present.
   const unwanted = new Set<string>();
@@ -280,6 +247,7 @@ async function run<E extends Addressed>(
       watchdog.sign();
       shown.joined();
       log.info('partitions assigned', { group: groupId, partitions: partitionsOf });
+      fenced = [];
       assignment.join(isStopping ? {} : partitionsOf);
     },
     onRebalancing() {

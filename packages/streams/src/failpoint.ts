@@ -8,7 +8,7 @@ export const failpointHeader = 'x-ragline-failpoint';
  * Does what the record's header asks for, before its handler is called.
  *
  * `fail` always, `fail:N` while the attempt is not above N, `permanent`, `unavailable:SECONDS` since the record's
- * timestamp, `crash` (ends the process), `hang` (never resolves).
+ * timestamp, `crash` (ends the process), `hang` (never resolves), `spin` (never gives the processor back).
  */
 export async function failpoint(
   { headers, timestamp }: Pick<ConsumedRecord, 'headers' | 'timestamp'>,
@@ -30,6 +30,8 @@ export async function failpoint(
       return;
     case 'crash':
       return process.exit(70);
+    case 'spin':
+      for (;;);
     case 'hang':
       return new Promise(() => {});
   }

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { defaultPolicy, type RetryPolicy, type Routes } from './after-failure.ts';
 import type { Aside } from './aside.ts';
 import type { ConsumerMetrics } from './consumer-metrics.ts';
+import type { GroupParking } from './group-parking.ts';
 import type { GroupOffsets } from './offsets.ts';
 import type { DeadHead } from './parking/decide.ts';
 import type { Caps } from './parking/store.ts';
@@ -55,8 +56,7 @@ export type RunPartsOptions<E> = {
   work: Work<E>;
   shown: ConsumerMetrics;
   log: Logger;
-  /** The place aside of a group that keeps order; work is what its attempts run. */
-  parkingOf(place: RunPlace, work: Work<E>, policy: RetryPolicy, onFenced: () => void): Aside<E>;
+  parkingOf: GroupParking<E> | undefined;
 };
 
 const usualDeadlineMs = 60_000;
@@ -68,7 +68,8 @@ export function createRunParts<E extends Addressed>(parts: RunPartsOptions<E>) {
   const { delaysMs, whenExhausted } = policy;
   const hasTiers = order === 'none' && whenExhausted === 'dead-letter';
   const tiers = new Map(delaysMs.map((delayMs) => [tierTopicOf(groupId, delayMs), tierNameOf(delayMs)]));
-  if (order === 'by-key' && whenExhausted === 'dead-letter' && pool === undefined) {
+  const parkingOf = order === 'by-key' && whenExhausted === 'dead-letter' ? parts.parkingOf : undefined;
+  if (order === 'by-key' && whenExhausted === 'dead-letter' && parkingOf === undefined) {
     throw new TypeError(`Group ${groupId} keeps order: its records wait in Postgres, so it needs a pool`);
   }
 
@@ -118,9 +119,8 @@ export function createRunParts<E extends Addressed>(parts: RunPartsOptions<E>) {
     // What an operator sends back is tried once: the tiers have had their turn.
     const own = topic === replayTopicOf(groupId) && hasTiers ? { ...policy, delaysMs: [] } : policy;
     const aside =
-      order === 'by-key' && whenExhausted === 'dead-letter'
-        ? parts.parkingOf({ topic, partition }, work, own, onFenced)
-        : createTiers<E>({ groupId, producer, pool, policy: own, isReturned, log });
+      parkingOf?.({ topic, partition }, work, own, onFenced) ??
+      createTiers<E>({ groupId, producer, pool, policy: own, isReturned, log });
     const taskOf = isReturned ? returnedTask<E> : newTask<E>;
     return { work, aside: notes ? withNotes(aside, notes) : aside, policy: own, taskOf };
   }

@@ -9,6 +9,7 @@ import { createHealth } from '@ragline/runtime/health';
 import { createLogger } from '@ragline/runtime/logger';
 import { createMetrics } from '@ragline/runtime/metrics';
 import { runService } from '@ragline/runtime/run-service';
+import { endWhenStuck } from '@ragline/runtime/stuck';
 import { startTracing } from '@ragline/runtime/tracing';
 import { createCodec } from '@ragline/schemas/codec';
 import { topics } from '@ragline/schemas/topics';
@@ -37,6 +38,8 @@ const { instance } = config;
 const log = createLogger({ service: 'notifications', level: config.logLevel, instance });
 
 await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
+  // Past every handler's deadline: what never gives the processor back, no deadline reaches.
+  own(endWhenStuck({ afterMs: 60_000 }), (it) => it.stop());
   own(startTracing({ service: 'notifications', instance, endpoint: config.otlpEndpoint }), (it) => it.stop());
   const metrics = createMetrics({ service: 'notifications' });
   const health = createHealth();

@@ -32,6 +32,9 @@ export type TraceOptions = {
   store: Pick<NotificationStore, 'fate'>;
 };
 
+// Outcomes of records that somebody, or a person, will go on with.
+const putAside: ReadonlySet<string> = new Set(['parked', 'dead-lettered']);
+
 /**
  * Gives undefined when nothing is known of the event, or nothing that the asker may see.
  *
@@ -42,10 +45,11 @@ export function traceFrom({ instance, live, recent, store }: TraceOptions) {
     const isSeen = (owner: string | undefined) => tenantId === undefined || owner === tenantId;
     const received = onlyIf(live(eventId), ({ tenant_id }) => isSeen(tenant_id));
     const handled = onlyIf(recent.of(eventId), ({ tenant_id }) => isSeen(tenant_id));
-    // Another instance may have handled it: the inbox is everyone's.
-    const fate = handled === undefined ? await store.fate(groupId, eventId, tenantId) : undefined;
+    // Another instance may have handled it, also what this one put aside: the inbox is everyone's.
+    const isOpen = handled === undefined || putAside.has(handled.outcome);
+    const fate = isOpen ? await store.fate(groupId, eventId, tenantId) : undefined;
     const groups = [];
-    if (handled !== undefined) {
+    if (handled !== undefined && fate === undefined) {
       const { outcome, attempts, at } = handled;
       groups.push({ group: groupId, outcome, attempts, at });
     } else if (fate !== undefined) {
