@@ -12,6 +12,7 @@ const termsMax = 10;
 
 const whole = /[\p{L}\p{N}](?:[\p{L}\p{N}._:@-]*[\p{L}\p{N}])?/gu;
 const part = /[\p{L}\p{N}]+/gu;
+const uuidShape = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Words of the texts, at most 300, each once. */
 export function wordsOf(texts: Iterable<string>): string[] {
@@ -22,8 +23,8 @@ export function wordsOf(texts: Iterable<string>): string[] {
     left -= bounded.length;
     for (const [run] of bounded.matchAll(whole)) {
       words.add(cut(run));
-      // With one part the run is its own part.
-      for (const [piece] of run.matchAll(part)) words.add(cut(piece));
+      // With one part the run is its own part. Nobody looks for the middle of a UUID, and a letter may have dozens.
+      if (!uuidShape.test(run)) for (const [piece] of run.matchAll(part)) words.add(cut(piece));
       if (words.size >= wordsMax) return [...words].slice(0, wordsMax);
     }
     if (left <= 0) break;
