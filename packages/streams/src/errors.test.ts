@@ -37,10 +37,15 @@ describe('what an error means', () => {
     });
   }
 
+  for (const sqlState of ['40001', '40P01', '55P03']) {
+    it(`sees two transactions in each other's way in ${sqlState}`, () => {
+      assert.equal(failureOf(withCode(sqlState)).kind, 'conflict');
+    });
+  }
+
   const unknown: [string, unknown][] = [
     ['a bug', new TypeError('undefined is not a function')],
     ['a constraint', withCode('23505')],
-    ['a deadlock', withCode('40P01')],
     ['a statement that took too long', withCode('57014')],
     ['what is no error', 'text'],
     ['nothing', undefined],

@@ -16,14 +16,14 @@ export type ClaimOptions = {
 };
 
 export function inboxClaim({ pool, groupId, records, closes }: ClaimOptions): Claim {
+  const ids = [...new Set(records.flatMap(({ inbox_ids }) => inbox_ids))];
   const isFresh = (open: ReadonlySet<string>) => (it: Claimed) => it.inbox_ids.every((id) => open.has(id));
   let isUsed = false;
   const { once, onceBatch, settle } = createClaim(
     async (effect) => {
-      if (pool === undefined) throw new TypeError(`Group ${groupId} has no pool: once needs one`);
       isUsed = true;
+      if (pool === undefined) throw new TypeError(`Group ${groupId} has no pool: once needs one`);
       return inTransaction(pool, async (client) => {
-        const ids = [...new Set(records.flatMap(({ inbox_ids }) => inbox_ids))];
         const open = await claim(client, groupId, ids);
         return effect(client, new Set(records.filter(isFresh(open)).map(({ event_id }) => event_id)));
       });
@@ -34,7 +34,9 @@ export function inboxClaim({ pool, groupId, records, closes }: ClaimOptions): Cl
     once,
     onceBatch,
     async settle() {
-      if (isUsed || (closes && pool !== undefined)) await settle();
+      if (isUsed) await settle();
+      // Nothing but the claim: one statement is a transaction of its own.
+      else if (closes && pool !== undefined) await claim(pool, groupId, ids);
     },
   };
 }
