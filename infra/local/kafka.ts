@@ -112,17 +112,24 @@ async function format(context: PartContext, dir: string, logFile: string): Promi
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { mode: 0o700 });
   writePrivately(config, properties(serverProperties(context, work)));
-  const clusterId = randomBytes(16).toString('base64url');
   const command = jvmCommand(context, {
     name: 'kafka',
     options: [log4jOption(), '-XX:TieredStopAtLevel=1'],
     main: ['-cp', classPath(path.join(need(context.files.jarsDir), 'kafka')), 'kafka.tools.StorageTool'],
     cwd: dir,
   });
-  command.args.push('format', '--cluster-id', clusterId, '--config', config);
+  command.args.push('format', '--cluster-id', newClusterId(), '--config', config);
   await runCommand(command, { logFile, dataDir: context.dataDir, withinMs: 120_000 });
   rmSync(config, { force: true });
   renameSync(work, data);
+}
+
+/** 22 characters of base64url. None begins with `-`: Kafka's own tools would take it for an option. */
+export function newClusterId(random: (size: number) => Buffer = randomBytes): string {
+  for (;;) {
+    const id = random(16).toString('base64url');
+    if (!id.startsWith('-')) return id;
+  }
 }
 
 /** Throws unless a broker answers and accepts the login. */
