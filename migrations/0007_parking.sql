@@ -381,7 +381,7 @@ BEGIN
   RETURN 'booked';
 END $$;
 
--- Dead records that Kafka has not been told of.
+-- Dead records that Kafka has not been told of, as many as a process may hold at once.
 CREATE FUNCTION streams.unannounced(p_group text, p_topic text, p_partition int, p_limit int)
   RETURNS TABLE (record_id bigint, key bytea, "offset" bigint, inbox_id text, event_id text, tenant_id text, value bytea,
                  headers jsonb, stamped_at bigint, deaths int, error jsonb, first_failed_at timestamptz)
@@ -389,22 +389,27 @@ CREATE FUNCTION streams.unannounced(p_group text, p_topic text, p_partition int,
 BEGIN
   PERFORM streams.require_group(p_group);
   RETURN QUERY
-    WITH waiting AS MATERIALIZED (SELECT r.id, r.parked_id FROM streams.parked_record r WHERE r.announced < r.deaths),
+    WITH waiting AS MATERIALIZED (SELECT r.id, r.parked_id, r.bytes FROM streams.parked_record r WHERE r.announced < r.deaths),
          ours AS MATERIALIZED (
-           SELECT w.id, k.key FROM waiting w JOIN streams.parked_key k ON k.id = w.parked_id
+           SELECT w.id, k.key, sum(w.bytes) OVER (ORDER BY w.id) - w.bytes AS before
+             FROM waiting w JOIN streams.parked_key k ON k.id = w.parked_id
             WHERE k.group_id = p_group AND k.topic = p_topic AND k.partition = p_partition ORDER BY w.id LIMIT p_limit)
     SELECT r.id, o.key, r."offset", r.inbox_id, r.event_id, r.tenant_id, r.value, r.headers, r.stamped_at, r.deaths, r.error,
            r.first_failed_at
-      FROM ours o JOIN streams.parked_record r ON r.id = o.id ORDER BY r.id;
+      FROM ours o JOIN streams.parked_record r ON r.id = o.id WHERE o.before < 4194304 ORDER BY r.id;
 END $$;
 
-CREATE FUNCTION streams.announced(p_group text, p_topic text, p_partition int, p_epoch bigint, p_record bigint, p_deaths int)
+-- Marks what was produced. A record that somebody holds is left for the next time: the others do not wait for it.
+CREATE FUNCTION streams.announced(p_group text, p_topic text, p_partition int, p_epoch bigint, p_records bigint[], p_deaths int[])
   RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM streams.fence(p_group, p_topic, p_partition, p_epoch);
-  UPDATE streams.parked_record r SET announced = greatest(r.announced, p_deaths)
-    FROM streams.parked_key k WHERE r.id = p_record AND k.id = r.parked_id AND k.group_id = p_group;
+  WITH free AS MATERIALIZED (
+    SELECT r.id FROM streams.parked_record r JOIN streams.parked_key k ON k.id = r.parked_id
+     WHERE r.id = ANY (p_records) AND k.group_id = p_group ORDER BY r.id FOR UPDATE OF r SKIP LOCKED)
+  UPDATE streams.parked_record r SET announced = greatest(r.announced, a.deaths)
+    FROM free f, unnest(p_records, p_deaths) AS a (id, deaths) WHERE r.id = f.id AND a.id = f.id;
 END $$;
 
 REVOKE EXECUTE ON FUNCTION streams.fence, streams.assign, streams.claim, streams.size_of, streams.add_line, streams.park,

@@ -8,14 +8,13 @@ import { afterFailure, type NextStep, type RetryPolicy, routed } from './after-f
 import type { Aside, PutAside } from './aside.ts';
 import { takeBatch } from './batch.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { createFetching, type NotFetching } from './fetching.ts';
 import { createLanes } from './lanes.ts';
 import { createLowWater, type LowWater } from './low-water.ts';
 import type { ConsumedRecord } from './record.ts';
 import type { Slots } from './slots.ts';
 import { admitted, keyOf, newTask, sizeOf, type Task, type Work } from './task.ts';
-
-/** Why no more records are wanted. line_full: what waits aside has no room for a follower. */
-export type NotFetching = 'unavailable' | 'full' | 'line_full';
+import { createTimers } from './timers.ts';
 
 export type PartitionOptions<E> = {
   topic: string;
@@ -43,8 +42,6 @@ export type PartitionOptions<E> = {
 
 export type PartitionRun = ReturnType<typeof createPartitionRun>;
 
-const openMax = 4_000;
-const openBytesMax = 16 * 1024 * 1024;
 const openAgainMs = 500;
 const fullAgainMs = 250;
 
@@ -66,7 +63,8 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
   const { clock = systemClock, taskOf = newTask<E> } = options;
   const aborter = new AbortController();
   const lanes = createLanes<Task<E>>(order);
-  const timers = new Set<{ cancel(): void }>();
+  const { after, end: endTimers } = createTimers(clock);
+  const fetching = createFetching(onFetching);
   const idleWaiters = new Set<() => void>();
   const settledWaiters = new Set<() => void>();
   // Taken from their lanes and due, but held back while the partition was paused.
@@ -79,13 +77,8 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
   let state: 'preparing' | 'running' | 'paused' | 'ended' = 'preparing';
   let isOpening = false;
   let isHeldBack = false;
-  let fetching = true;
-  let open = 0;
-  let openBytes = 0;
   let running = 0;
   let pauses = 0;
-  // Records that wait for room in their line.
-  let roomless = 0;
 
   function pump(): void {
     while (state === 'running' && !isHeldBack && hasJob() && slots.take(pump)) {
@@ -153,13 +146,11 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
       finish(task, 'parked');
       return true;
     }
-    if (roomless === 0) log.warn('parked key is full', addressOf(task));
-    roomless += 1;
-    showFetching();
+    if (!fetching.lacksRoom()) log.warn('parked key is full', addressOf(task));
+    fetching.room(1);
     after(fullAgainMs, () => {
-      roomless -= 1;
       held.push(task);
-      showFetching();
+      fetching.room(-1);
       pump();
     });
     return true;
@@ -269,12 +260,11 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
   function finish(task: Task<E>, outcome: string): void {
     if (task.inLane) lanes.release(task);
     lowWater?.finish(BigInt(task.record.offset));
-    open -= 1;
-    openBytes -= sizeOf(task.record);
+    fetching.count(-1, -sizeOf(task.record));
     if (outcome !== 'dead-lettered' && outcome !== 'parked') pauses = 0;
     onFinished(task, outcome);
-    if (open === 0) wake(idleWaiters);
-    showFetching();
+    if (fetching.open() === 0) wake(idleWaiters);
+    fetching.show();
   }
 
   const pauseMs = (): number => {
@@ -288,39 +278,18 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     state = 'paused';
     pauses += 1;
     log.warn('partition waits for what is away', { topic, partition, delay_ms: delayMs, pauses, error });
-    showFetching();
+    fetching.pause(true);
     after(delayMs, () => {
       state = 'running';
-      showFetching();
+      fetching.pause(false);
       pump();
     });
   }
 
-  function showFetching(): void {
-    if (state === 'ended') return;
-    // Half full before it goes on: else it would flip with every record.
-    const isFull = fetching
-      ? open >= openMax || openBytes >= openBytesMax
-      : open > openMax / 2 || openBytes > openBytesMax / 2;
-    const wanted = state !== 'paused' && !isFull && roomless === 0;
-    if (wanted === fetching) return;
-    fetching = wanted;
-    onFetching(wanted, wanted ? undefined : roomless > 0 ? 'line_full' : isFull ? 'full' : 'unavailable');
-  }
-
-  function after(delayMs: number, then: () => void): void {
-    if (state === 'ended') return;
-    const timer = clock.after(delayMs, () => {
-      timers.delete(timer);
-      if (state !== 'ended') then();
-    });
-    timers.add(timer);
-  }
-
   function end(): void {
     state = 'ended';
-    for (const timer of timers) timer.cancel();
-    timers.clear();
+    endTimers();
+    fetching.end();
     aside.end?.();
     wake(idleWaiters);
   }
@@ -354,21 +323,21 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
       const now = clock.now();
       for (const record of records) {
         lowWater.begin(BigInt(record.offset));
-        open += 1;
-        openBytes += sizeOf(record);
+        fetching.count(1, sizeOf(record));
         const task = taskOf(record, now);
         if (work.many === undefined) toLane(task);
         else batchQueue.push(task);
       }
       lowWater.reach(next);
-      showFetching();
+      fetching.show();
       pump();
     },
     /** All below are handled or kept aside; undefined before the first batch. */
     committable: (): bigint | undefined => lowWater?.committable(),
-    open: (): number => open,
+    open: fetching.open,
     /** Resolves when every record that was added is handled, or nothing more will be begun. */
-    idle: (): Promise<void> => (open === 0 || state === 'ended' ? Promise.resolve() : waitIn(idleWaiters)),
+    idle: (): Promise<void> =>
+      fetching.open() === 0 || state === 'ended' ? Promise.resolve() : waitIn(idleWaiters),
     /** Begins nothing more; what is begun goes on. */
     end,
     /** Tells the handlers that their work is not wanted any more. */

@@ -36,7 +36,7 @@ export type Driver = ReturnType<typeof startDriver>;
 
 const pollMs = 250;
 const linesAtOnce = 8;
-const lettersAtOnce = 50;
+const lettersAtOnce = 200;
 
 /** The record was not what had been read any more; nothing was done. */
 class Moved extends Error {
@@ -49,6 +49,8 @@ export function startDriver<E>(options: DriverOptions<E>) {
   const inFlight = new Set<number>();
   const running = new Set<Promise<void>>();
   const conflicts = new Map<number, number>();
+  // Deaths that were produced and may not be marked yet, by record.
+  const told = new Map<number, number>();
   // A failure is booked as long as anybody may: the next owner goes on with the right attempt.
   const around = { clock, log, isEnded: () => signal.aborted };
   let isOver = false;
@@ -201,10 +203,7 @@ export function startDriver<E>(options: DriverOptions<E>) {
     const booked = await again(() => store.fail(lease, head, verdict), 'fail', around);
     // Its COMMIT may have been done, and its answer lost: there may be followers to go on with.
     if (booked === 'moved') return hurry();
-    if (verdict.kind === 'dead') {
-      options.onFinished(task, 'dead-lettered');
-      hurry();
-    }
+    if (verdict.kind === 'dead') options.onFinished(task, 'dead-lettered');
   }
 
   function taskOf(head: Head): Task<E> {
@@ -218,27 +217,31 @@ export function startDriver<E>(options: DriverOptions<E>) {
     announcing = true;
     try {
       const letters = await store.unannounced(lease, lettersAtOnce);
-      for (const letter of letters) {
-        if (isOver) return;
-        // Marked after it is stored: after a crash there may be two letters, never none.
-        await announce(lease.place, letter);
-        await again(() => store.announced(lease, letter.recordId, letter.deaths), 'announced', around);
-        const { recordId, deaths, error } = letter;
-        const said = { parked_record: recordId, deaths, attempt: error.attempt, error_code: error.code };
-        log.warn('record dead-lettered', {
-          group: group_id,
-          topic,
-          partition,
-          offset: letter.offset,
-          ...said,
-        });
-      }
+      const listed = new Set(letters.map(({ recordId }) => recordId));
+      for (const id of told.keys()) if (!listed.has(id)) told.delete(id);
+      // Together, so that the store and the producer can make one statement and one request of them.
+      const results = await Promise.allSettled(letters.map(announceOne));
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
+      if (letters.length === lettersAtOnce) hurry();
     } catch (error) {
       if (isFenced(error) || error instanceof Ended) throw error;
       log.warn('dead letters were not announced', { group: group_id, topic, partition, error });
     } finally {
       announcing = false;
     }
+  }
+
+  async function announceOne(letter: Letter): Promise<void> {
+    if (isOver) return;
+    const { recordId, deaths, error, offset } = letter;
+    if (told.get(recordId) !== deaths) {
+      // Marked after it is stored: after a crash there may be two letters, never none.
+      await announce(lease.place, letter);
+      told.set(recordId, deaths);
+      const said = { parked_record: recordId, deaths, attempt: error.attempt, error_code: error.code };
+      log.warn('record dead-lettered', { group: group_id, topic, partition, offset, ...said });
+    }
+    await again(() => store.announced(lease, recordId, deaths), 'announced', around);
   }
 
   const addressOf = ({ offset, recordId }: Head) => {

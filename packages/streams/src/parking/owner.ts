@@ -103,9 +103,7 @@ export function createParking<E>(options: ParkingOptions<E>): Aside<E> {
       if (put.kind === 'handled') return 'handled';
       const key = keyOf(task);
       if (key !== null && !put.detached) parked.set(key, put.lineId);
-      if (verdict.kind !== 'dead') return 'parked';
-      driver?.hurry();
-      return 'dead-lettered';
+      return verdict.kind === 'dead' ? 'dead-lettered' : 'parked';
     },
 
     claim(tasks) {

@@ -4,7 +4,9 @@ import { storable, storedHeaders } from './headers.ts';
 import { createLook } from './look.ts';
 import { headOf, letterOf, type Row } from './rows.ts';
 import { type Caps, Fenced, type Lease, type Parkable, type ParkingStore, type Verdict } from './store.ts';
+import { together } from './together.ts';
 
+type Mark = { recordId: number; deaths: number };
 type Query = { name: string; text: string; values: unknown[] };
 
 // A share of the lease that a frozen process holds keeps the next owner out. The first is not above the group's
@@ -27,6 +29,22 @@ export function postgresStore(pool: pg.Pool): ParkingStore {
       throw fencedOr(error);
     }
   }
+
+  // One for each lease: what fences one partition is nothing to another.
+  const marks = new WeakMap<Lease, (mark: Mark) => Promise<void>>();
+  const markOf = (lease: Lease) => {
+    const known = marks.get(lease);
+    if (known !== undefined) return known;
+    const mark = together<Mark>(async (all) => {
+      await rowsOf(pool, {
+        name: 'ragline_parking_announced',
+        text: 'SELECT streams.announced($1, $2, $3, $4, $5, $6)',
+        values: [...held(lease), all.map(({ recordId }) => recordId), all.map(({ deaths }) => deaths)],
+      });
+    });
+    marks.set(lease, mark);
+    return mark;
+  };
 
   async function transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await pool.connect();
@@ -171,13 +189,7 @@ export function postgresStore(pool: pg.Pool): ParkingStore {
       return rows.map(letterOf);
     },
 
-    async announced(lease, recordId, deaths) {
-      await rowsOf(pool, {
-        name: 'ragline_parking_announced',
-        text: 'SELECT streams.announced($1, $2, $3, $4, $5, $6)',
-        values: [...held(lease), recordId, deaths],
-      });
-    },
+    announced: (lease, recordId, deaths) => markOf(lease)({ recordId, deaths }),
   };
 }
 
