@@ -146,17 +146,21 @@ export function walkSql(ask: Pick<Ask, 'scope' | 'filter' | 'before'>, readMax: 
   const max = use.add(readMax);
   const rest = restOf(filter, scope, use) || 'true';
   const [low, high] = idRange(filter, before).map((id) => `${use.add(id)}::uuid`);
-  const lead = leadOf(filter, scope).map(([column, value]) => [column, use.add(value)] as const);
-  const columns = [...lead.map(([column]) => column), 'l.state', 'l.id'];
+  const lead = leadOf(filter, scope).map(
+    ([column, value]) =>
+      [column, `${use.add(value)}::${column === 'l.tenant_id' ? 'uuid' : 'text'}`] as const,
+  );
+  const order = [...lead.map(([column]) => column), 'l.state', 'l.id'].map((column) => `${column} DESC`);
   const states = filter.state === undefined ? letterStates : [filter.state];
   const ranges = states.map((state) => {
-    const place = (id: string | undefined) =>
-      `(${[...lead.map(([, value]) => value), `'${state}'`, id].join(', ')})`;
-    // One comparison of rows, which only an index of just these columns can answer: with an equation for each, the planner
-    // may choose any index that ends in the id, and walk along it past everything that does not fit.
+    // Equal to one of one: as plain equations these columns would be constants to the planner, no part of the order, and it
+    // might choose any index that ends in the id, and walk along it past everything that does not fit.
+    const equal = [...lead, ['l.state', `'${state}'::text`] as const].map(
+      ([column, value]) => `${column} = ANY (ARRAY[${value}])`,
+    );
     return `(SELECT l.id, ${rest} AS fits FROM dead_letters.letter l
-      WHERE (${columns.join(', ')}) >= ${place(low)} AND (${columns.join(', ')}) < ${place(high)}
-      ORDER BY ${columns.map((column) => `${column} DESC`).join(', ')} LIMIT ${max})`;
+      WHERE ${equal.join(' AND ')} AND l.id >= ${low} AND l.id < ${high}
+      ORDER BY ${order.join(', ')} LIMIT ${max})`;
   });
   const text = `WITH walked AS MATERIALIZED (
       SELECT u.id, u.fits FROM (${ranges.join(' UNION ALL ')}) u ORDER BY u.id DESC LIMIT ${max})

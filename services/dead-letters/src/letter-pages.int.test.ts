@@ -50,8 +50,10 @@ describe('pages of letters', function () {
           [{ tenant_id: tenant(), user_id: null }, filter],
         ];
         for (const [scope, asked] of walks) {
-          const { read, plan } = await readBy(scope, asked);
+          const { read, blocks, plan } = await readBy(scope, asked);
           assert.doesNotMatch(plan, /Seq Scan/, plan);
+          // What it has read of the index was a range of it.
+          assert.ok(blocks <= 10 * (limit + 1) + 200, `${blocks} blocks were read\n${plan}`);
           // A range for each state, and then the page.
           assert.ok(read <= 5 * (limit + 1), `${read} rows were read\n${plan}`);
         }
@@ -201,12 +203,15 @@ describe('pages of letters', function () {
       });
       const plan = rows[0]?.['QUERY PLAN'][0].Plan;
       assert.ok(plan);
-      return { read: rowsRead(plan), plan: JSON.stringify(plan, undefined, 1) };
+      const blocks = plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+      return { read: rowsRead(plan), blocks, plan: JSON.stringify(plan, undefined, 1) };
     });
   }
 });
 
 type Node = {
+  'Shared Hit Blocks': number;
+  'Shared Read Blocks': number;
   'Relation Name'?: string;
   'Actual Rows': number;
   'Actual Loops': number;
