@@ -90,6 +90,18 @@ export async function openScene({ partitions = 3, delaysMs = [] as readonly numb
     metrics: createMetrics({ service: 'test' }),
   });
 
+  /** Asks as the database's owner; $1 is the group. */
+  async function notes<R extends pg.QueryResultRow>(...texts: string[]): Promise<pg.QueryResult<R>> {
+    const owner = new pg.Client({ connectionString: stack().databaseUrl });
+    await owner.connect();
+    try {
+      for (const text of texts.slice(0, -1)) await owner.query(text, [groupId]);
+      return await owner.query<R>(texts.at(-1) ?? '', [groupId]);
+    } finally {
+      await owner.end();
+    }
+  }
+
   return {
     kafka,
     admin,
@@ -99,16 +111,7 @@ export async function openScene({ partitions = 3, delaysMs = [] as readonly numb
     producer,
     pool,
     encode,
-    /** Asks as the database's owner; $1 is the group. */
-    async notes<R extends pg.QueryResultRow>(text: string): Promise<pg.QueryResult<R>> {
-      const owner = new pg.Client({ connectionString: stack().databaseUrl });
-      await owner.connect();
-      try {
-        return await owner.query<R>(text, [groupId]);
-      } finally {
-        await owner.end();
-      }
-    },
+    notes,
     /** A record of a valid order event, with the headers of the outbox. */
     anEvent(changes: Partial<OrderEvent> = {}, key?: string): OutgoingRecord & { event: OrderEvent } {
       const event = anOrderEvent(changes);
@@ -159,6 +162,13 @@ export async function openScene({ partitions = 3, delaysMs = [] as readonly numb
       await admin.deleteTopics({ topics: [topic, deadLetterTopicOf(groupId), ...retryTopics] });
       await admin.disconnect();
       await pool.end();
+      await notes(
+        `DELETE FROM streams.parked_record WHERE parked_id IN
+           (SELECT id FROM streams.parked_key WHERE group_id = $1)`,
+        ...['parked_key', 'lease', 'inbox', 'run', 'started'].map(
+          (table) => `DELETE FROM streams.${table} WHERE group_id = $1`,
+        ),
+      );
     },
   };
 }
