@@ -200,6 +200,30 @@ describe('batches of letters', function () {
     assert.deepEqual(done.unlucky, [{ letter_id: ids[1], state: 'skipped', detail: 'not_waiting' }]);
   });
 
+  it('sends a follower after its head is resolved, and passes over one whose head is not in the batch', async () => {
+    const { id: head, line, group, event } = await parkedLetter(scene, { followers: 1 });
+    const { rows } = await scene.owner.query(
+      'SELECT id, inbox_id FROM streams.parked_record WHERE parked_id = $1 ORDER BY "offset" DESC LIMIT 1',
+      [line],
+    );
+    const record = { 'parked-record': String(rows[0].id), 'inbox-id': rows[0].inbox_id, deaths: '1' };
+    await scene.keep([aLetterOf(event.tenant_id, { 'original-group': group, ...record })]);
+    const both = await scene.owner.query('SELECT id FROM dead_letters.letter WHERE group_id = $1', [group]);
+    const ids: string[] = both.rows.map(({ id }) => id);
+    const behind = ids.filter((id) => id !== head);
+    const asked = { action: 'replay', reason: 'x', delay_s: 0 };
+    run();
+    const alone = await operator.post('/dead-letters/batches', { ...asked, ids: behind });
+    const passed = await ended(alone.body.id, 'done');
+    assert.deepEqual(passed.unlucky, [{ letter_id: behind[0], state: 'skipped', detail: 'not_head' }]);
+    const together = await operator.post('/dead-letters/batches', { ...asked, ids });
+    await eventually(async () => {
+      await tryHead(scene, line, 'handled');
+      const { body } = await operator.get(`/dead-letters/batches/${together.body.id}`);
+      assert.deepEqual([body.state, body.counts.resolved], ['done', 2]);
+    });
+  });
+
   it('goes on after its runner died mid-way, and nothing is sent twice', async () => {
     const { group } = await letters(40);
     const made = await operator.post('/dead-letters/batches', { ...replay(group), in_flight: 10 });
