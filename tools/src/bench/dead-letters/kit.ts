@@ -97,7 +97,29 @@ export type Filled = {
   records: number;
 };
 
-/** Writes that many order events over the keys, in turn; a tenth of them in flight at a time. */
+/** Writes order events to a topic, until it is stopped. */
+export async function startFiller(settings: Settings, kafka: Kafka, topic: string) {
+  const encode = await createCodec({ registryUrl: settings.get('SCHEMA_REGISTRY_URL') }).encoder('order_v1');
+  const producer = await startProducer({ kafka, log });
+  return {
+    /** That many, over the keys in turn. */
+    async write(keys: readonly string[], count: number): Promise<void> {
+      const batch = Array.from({ length: count }, (_, at) => {
+        const key = keys[at % keys.length] ?? '';
+        const event = anOrderEvent();
+        const { event_id: id, event_type, tenant_id, user_id } = event;
+        const headers = { id, event_type, tenant_id, user_id, 'content-type': 'application/avro' };
+        return { key, value: encode({ ...event, order: { ...event.order, id: key } }), headers };
+      });
+      await producer.send(topic, batch);
+    },
+    stop: () => producer.stop(),
+  };
+}
+
+export const newKeys = (count: number) => Array.from({ length: count }, () => randomUUIDv7());
+
+/** Writes that many order events over the keys, in turn, 2,000 at a time. */
 export async function fillTopic(
   settings: Settings,
   kafka: Kafka,
@@ -105,23 +127,15 @@ export async function fillTopic(
   records: number,
   keyCount: number,
 ): Promise<Filled> {
-  const encode = await createCodec({ registryUrl: settings.get('SCHEMA_REGISTRY_URL') }).encoder('order_v1');
-  const keys = Array.from({ length: keyCount }, () => randomUUIDv7());
-  const producer = await startProducer({ kafka, log });
+  const keys = newKeys(keyCount);
+  const filler = await startFiller(settings, kafka, topic);
   try {
     for (let at = 0; at < records; at += 2_000) {
-      const count = Math.min(2_000, records - at);
-      const batch = Array.from({ length: count }, (_, i) => {
-        const key = keys[(at + i) % keyCount] ?? '';
-        const event = anOrderEvent();
-        const { event_id: id, event_type, tenant_id, user_id } = event;
-        const headers = { id, event_type, tenant_id, user_id, 'content-type': 'application/avro' };
-        return { key, value: encode({ ...event, order: { ...event.order, id: key } }), headers };
-      });
-      await producer.send(topic, batch);
+      const turned = [...keys.slice(at % keyCount), ...keys.slice(0, at % keyCount)];
+      await filler.write(turned, Math.min(2_000, records - at));
     }
   } finally {
-    await producer.stop();
+    await filler.stop();
   }
   return { keys, records };
 }

@@ -1,11 +1,14 @@
 /**
- * How late the tiers are: a thousand records wait in each at a time, in a group without order.
+ * How late the tiers are in a group without order: records come at a steady rate, fail in each tier, and so a thousand
+ * wait in each at any time.
  *
  * Late is from the record's `not-before` (its delay and the jitter) to the handler's call; earlier than that is a fault.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { createMetrics } from '@ragline/runtime/metrics';
 import { createCodec } from '@ragline/schemas/codec';
 import { startConsumer } from '@ragline/streams/consumer';
+import type { Kafka } from '@ragline/streams/kafka-client';
 import { startProducer } from '@ragline/streams/producer';
 import { retryTopicsOf } from '@ragline/streams/retry/names';
 import type { Settings } from '../../parts/settings.ts';
@@ -14,17 +17,20 @@ import {
   connect,
   counter,
   dropTopics,
-  fillTopic,
   log,
   makeDatabase,
   makeTopics,
   newGroup,
+  newKeys,
   poolTo,
+  startFiller,
 } from './kit.ts';
 
-const waiting = 1_000;
-/** Short ones: a tier's lateness does not grow with its delay. */
-const delaysMs = [4_000, 6_000, 8_000];
+/** Short ones: a tier's lateness does not grow with its delay, and nobody waits hours for a figure. */
+const delaysMs = [8_000, 9_000, 10_000];
+const perSecond = 125;
+const seconds = 24;
+const records = perSecond * seconds;
 
 export async function measureLateness(settings: Settings): Promise<void> {
   const kafka = connect(settings);
@@ -35,12 +41,11 @@ export async function measureLateness(settings: Settings): Promise<void> {
   const database = await makeDatabase(settings);
   const pool = poolTo(database.urlOf('ragline_notifications'), 8);
   const producer = await startProducer({ kafka, log });
-  const attempts = counter(waiting * (delaysMs.length + 1));
+  const attempts = counter(records * (delaysMs.length + 1));
   const lateMs = new Map<number, number[]>(delaysMs.map((_, at) => [at + 2, []]));
   let early = 0;
   try {
-    tell(`lateness: ${waiting} records in each of ${delaysMs.length} tiers`);
-    await fillTopic(settings, kafka, topic, waiting, waiting);
+    tell(`lateness: ${perSecond} records a second for ${seconds} s through ${delaysMs.length} tiers`);
     const consumer = await startConsumer({
       kafka,
       groupId,
@@ -66,7 +71,7 @@ export async function measureLateness(settings: Settings): Promise<void> {
       },
     });
     try {
-      await attempts.done;
+      await Promise.all([feed(settings, kafka, topic), attempts.done]);
     } finally {
       await consumer.stop();
     }
@@ -76,7 +81,7 @@ export async function measureLateness(settings: Settings): Promise<void> {
         bench: 'dead-letters',
         part: 'lateness',
         tier_ms: delayMs,
-        waiting,
+        waiting: Math.round((perSecond * delayMs) / 1_000),
         records: values.length,
         unit: 'ms',
         ...spread(values),
@@ -98,4 +103,17 @@ export async function measureLateness(settings: Settings): Promise<void> {
     await dropTopics(kafka, names, [groupId]);
     await database.drop();
   }
+}
+
+/** A tenth of a second's records ten times a second, whatever becomes of the earlier ones. */
+async function feed(settings: Settings, kafka: Kafka, topic: string): Promise<void> {
+  const filler = await startFiller(settings, kafka, topic);
+  const began = performance.now();
+  for (let tick = 0; tick < seconds * 10; tick += 1) {
+    const wait = began + tick * 100 - performance.now();
+    if (wait > 0) await pause(wait);
+    const due = Math.round(((tick + 1) * perSecond) / 10) - Math.round((tick * perSecond) / 10);
+    await filler.write(newKeys(due), due);
+  }
+  await filler.stop();
 }
