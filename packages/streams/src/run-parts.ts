@@ -13,6 +13,7 @@ import type { ConsumedRecord } from './record.ts';
 import { createCrashes, postgresRuns, type RunNotes, type RunPlace } from './retry/crashes.ts';
 import { withDeadline } from './retry/deadline.ts';
 import { createFloodGuard, type FloodLimits, usualFloodLimits } from './retry/flood-guard.ts';
+import { gathered } from './retry/gathered.ts';
 import { type Addressed, ofReturned, withFailpoints, withFloodGuard, withTiming } from './retry/guards.ts';
 import { replayTopicOf, retryTopicsOf, tierNameOf, tierTopicOf } from './retry/names.ts';
 import { notBeforeOf, returnedTask } from './retry/origin.ts';
@@ -73,6 +74,7 @@ export function createRunParts<E extends Addressed>(parts: RunPartsOptions<E>) {
     throw new TypeError(`Group ${groupId} keeps order: its records wait in Postgres, so it needs a pool`);
   }
 
+  const together = gathered(producer);
   // Kept trying, a group has no dead letters that could be filled.
   const { floodGuard = usualFloodLimits } = options;
   const limits = whenExhausted === 'keep-trying' ? false : floodGuard;
@@ -120,7 +122,7 @@ export function createRunParts<E extends Addressed>(parts: RunPartsOptions<E>) {
     const own = topic === replayTopicOf(groupId) && hasTiers ? { ...policy, delaysMs: [] } : policy;
     const aside =
       parkingOf?.({ topic, partition }, work, own, onFenced) ??
-      createTiers<E>({ groupId, producer, pool, policy: own, isReturned, log });
+      createTiers<E>({ groupId, producer: together, pool, policy: own, isReturned, log });
     const taskOf = isReturned ? returnedTask<E> : newTask<E>;
     return { work, aside: notes ? withNotes(aside, notes) : aside, policy: own, taskOf };
   }

@@ -14,7 +14,7 @@ import { inboxIdHeader, originalOf } from './origin.ts';
 
 export type TiersOptions = {
   groupId: string;
-  producer: Producer;
+  producer: Pick<Producer, 'send'>;
   /** For `once`; without it a handler's effects are its own to make harmless. */
   pool: pg.Pool | undefined;
   policy: RetryPolicy;
