@@ -52,6 +52,8 @@ export type ConsumerOptions = Handling &
     batchMax?: number;
     /** How long a stop waits for handlers that have begun, before it aborts them. */
     stopWithinMs?: number;
+    /** How long the first join is tried before starting throws; for ever when not given. A topic that is gone lets none succeed. */
+    joinWithinMs?: number;
     onFinished?: (finished: Finished) => void;
   };
 
@@ -225,13 +227,15 @@ async function run<E extends Addressed>(
   }
 
   /** Tries until there is a member, or nobody wants one. */
-  async function build(): Promise<void> {
+  async function build(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
+    const until = performance.now() + withinMs;
     for (let waitMs = 200; !isStopping; waitMs = Math.min(waitMs * 2, 2_000)) {
       try {
         member = await startMember({ kafka, groupId, topics, ...memberEvents });
         return;
       } catch (error) {
         log.warn('group was not joined', { group: groupId, error });
+        if (performance.now() > until) throw error;
         await orAfter(waitMs, new Promise(() => {}));
       }
     }
@@ -287,27 +291,31 @@ async function run<E extends Addressed>(
   options.health?.detail(`group ${groupId}`, () =>
     parts.isFlooded() ? 'waits: most of what it tried has failed' : undefined,
   );
-  await build();
+  async function stop(): Promise<void> {
+    isStopping = true;
+    clearInterval(commitTimer);
+    clearInterval(lookTimer);
+    waits.stop();
+    const runs = assignment.runs();
+    for (const it of runs) it.end();
+    const settled = Promise.all(runs.map((it) => it.settled().catch(() => {})));
+    await orAfter(options.stopWithinMs ?? 8_000, settled);
+    for (const it of runs) it.abort();
+    await orAfter(abortedWithinMs, settled);
+    await committing;
+    await commit();
+    await rebuilding;
+    await member?.stop();
+    await offsets.stop();
+  }
 
-  return {
-    async stop() {
-      isStopping = true;
-      clearInterval(commitTimer);
-      clearInterval(lookTimer);
-      waits.stop();
-      const runs = assignment.runs();
-      for (const it of runs) it.end();
-      const settled = Promise.all(runs.map((it) => it.settled().catch(() => {})));
-      await orAfter(options.stopWithinMs ?? 8_000, settled);
-      for (const it of runs) it.abort();
-      await orAfter(abortedWithinMs, settled);
-      await committing;
-      await commit();
-      await rebuilding;
-      await member?.stop();
-      await offsets.stop();
-    },
-  };
+  try {
+    await build(options.joinWithinMs);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { stop };
 }
 
 /** Waits for the promise, but not longer. */
