@@ -36,6 +36,7 @@ describe('reading dead letter topics', function () {
       kafka,
       foreignTopics: [`${own}-foreign`],
       everyMs: 200,
+      patienceMs: 5_000,
       // On a shared Kafka there are others'.
       start: (names) =>
         startConsumer({
@@ -49,6 +50,7 @@ describe('reading dead letter topics', function () {
           log,
           metrics: createMetrics({ service: 'test' }),
           health: createHealth(),
+          joinWithinMs: 2_000,
         }),
       log,
     });
@@ -120,6 +122,22 @@ describe('reading dead letter topics', function () {
     assert.equal(letter?.source, 'spring');
   });
 
+  it('goes on without a topic that is deleted, and with those that come after it', async () => {
+    const admin = kafka.admin();
+    await admin.connect();
+    await admin.deleteTopics({ topics: [`${own}-first.dlq`] });
+    await admin.disconnect();
+    topics.splice(topics.indexOf(`${own}-first.dlq`), 1);
+    // kafkajs asks for all topics that a producer has ever written to, and this one has written to what is gone.
+    const fresh = await startProducer({ kafka, log });
+    try {
+      await send(await makeTopic(`${own}-last.dlq`), {}, Buffer.from('x'), fresh);
+      await letters(`${own}-last`, 1);
+    } finally {
+      await fresh.stop();
+    }
+  });
+
   async function makeTopic(topic: string): Promise<string> {
     topics.push(topic);
     const admin = kafka.admin();
@@ -129,11 +147,11 @@ describe('reading dead letter topics', function () {
     return topic;
   }
 
-  async function send(topic: string, headers: Headers, value: Buffer | null): Promise<void> {
+  async function send(topic: string, headers: Headers, value: Buffer | null, by = producer): Promise<void> {
     const group = topic.replace(/\.dlq$/, '');
     const record = aRecord({ 'original-group': group, ...headers });
     const buffers = Object.entries(record.headers).map(([name, it]) => [name, Buffer.from(String(it))]);
-    await producer.send(topic, [{ key: record.key, value, headers: Object.fromEntries(buffers) }]);
+    await by.send(topic, [{ key: record.key, value, headers: Object.fromEntries(buffers) }]);
   }
 
   function letters(group: string, count: number) {

@@ -9,8 +9,12 @@ export type DiscoveryOptions = {
   foreignTopics: readonly string[];
   everyMs: number;
   start(topics: readonly string[]): Promise<Running>;
+  /** How long a start may take, and a stop, before they are left to themselves; 20 s. */
+  patienceMs?: number;
   log: Logger;
 };
+
+const againMs = 500;
 
 /** Which of the topics hold dead letters. */
 export function letterTopics(all: readonly string[], foreign: readonly string[]): string[] {
@@ -18,11 +22,14 @@ export function letterTopics(all: readonly string[], foreign: readonly string[])
 }
 
 /**
- * Resolves when the topics that exist are read. A topic that goes away is read no more as soon as another comes: until
- * then it harms nobody, and a consumer that is rebuilt holds up all.
+ * Resolves when the topics that exist are read; tries until then. One that goes away is left out at the next look: a group
+ * with a topic that is gone can be joined no more.
+ *
+ * A topic may go away just after it was listed; then the Kafka client tries to join for minutes. Such a consumer is not
+ * waited for: should it come to run after all, it is stopped.
  */
 export async function startDiscovery(options: DiscoveryOptions): Promise<Running> {
-  const { kafka, everyMs, log } = options;
+  const { kafka, everyMs, log, patienceMs = 20_000 } = options;
   const admin = kafka.admin();
   await admin.connect();
   let running: Running | undefined;
@@ -32,23 +39,47 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Running
 
   async function look(): Promise<void> {
     const found = await topicsOf(admin, options.foreignTopics);
-    if (isStopped || found.every((topic) => read.includes(topic))) return;
     const added = found.filter((topic) => !read.includes(topic));
-    log.info('dead letter topics found', { topics: added });
-    await running?.stop();
-    running = undefined;
+    const gone = read.filter((topic) => !found.includes(topic));
+    if (isStopped || added.length + gone.length === 0) return;
+    log.info('dead letter topics have changed', { added, gone });
+    await stopRunning();
     // Remembered only when it runs: after a failure the next look begins again.
     read = [];
-    running = await options.start(found);
+    if (found.length > 0) running = await startWithin(found);
     read = found;
   }
 
-  await look();
+  async function startWithin(found: readonly string[]): Promise<Running> {
+    const starting = options.start(found);
+    const started = await orLate(patienceMs, starting);
+    if (started !== late) return started;
+    void starting.then((it) => it.stop()).catch(() => {});
+    throw new Error(`The group was not joined within ${patienceMs} ms`);
+  }
+
+  async function stopRunning(): Promise<void> {
+    const stopping = running?.stop();
+    running = undefined;
+    if (stopping === undefined) return;
+    const isLate = (await orLate(patienceMs, stopping)) === late;
+    if (isLate) log.warn('a consumer of dead letters takes long to stop', { waited_ms: patienceMs });
+  }
+
+  for (let hasLooked = false; !hasLooked; ) {
+    try {
+      await look();
+      hasLooked = true;
+    } catch (error) {
+      log.warn('dead letter topics could not be read', { error });
+      await new Promise((resolve) => setTimeout(resolve, againMs));
+    }
+  }
   const timer = setInterval(() => {
     looking = looking.then(() =>
       isStopped
         ? undefined
-        : look().catch((error: unknown) => log.warn('dead letter topics could not be listed', { error })),
+        : look().catch((error: unknown) => log.warn('dead letter topics could not be read', { error })),
     );
   }, everyMs);
 
@@ -57,7 +88,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Running
       isStopped = true;
       clearInterval(timer);
       await looking;
-      await running?.stop();
+      await stopRunning();
       await admin.disconnect();
     },
   };
@@ -65,4 +96,16 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<Running
 
 async function topicsOf(admin: Admin, foreign: readonly string[]): Promise<string[]> {
   return letterTopics(await admin.listTopics(), foreign);
+}
+
+const late = Symbol('late');
+
+async function orLate<T>(ms: number, promise: Promise<T>): Promise<T | typeof late> {
+  const { promise: tooLate, resolve } = Promise.withResolvers<typeof late>();
+  const timer = setTimeout(() => resolve(late), ms);
+  try {
+    return await Promise.race([promise, tooLate]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

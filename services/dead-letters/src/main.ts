@@ -42,6 +42,7 @@ import { letterStore } from './store.ts';
 
 const housekeepingMs = 600_000;
 const keptAtOnce = 500;
+const joinWithinMs = 5_000;
 
 const config = readConfig(process.env);
 const { instance } = config;
@@ -113,6 +114,8 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
           // Letters at a time, which share a transaction; they need one connection.
           concurrency: keptAtOnce,
           stopWithinMs: Math.floor(config.stopWithinMs * 0.4),
+          // A topic that is gone lets no join succeed: then they are listed again.
+          joinWithinMs,
         }),
       log,
     }),
