@@ -76,9 +76,10 @@ DECLARE
 BEGIN
   FOREACH v_table IN ARRAY ARRAY['sending', 'batch', 'batch_item'] LOOP
     EXECUTE format('ALTER TABLE dead_letters.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', v_table);
+    -- As subqueries, for the planner's guesses: see 0401.
     EXECUTE format($sql$CREATE POLICY scope ON dead_letters.%I TO ragline_dead_letters
-      USING (tenant_id = nullif(current_setting('ragline.tenant_id', true), '')::uuid
-             OR coalesce(current_setting('ragline.scope', true), '') = 'operator')$sql$, v_table);
+      USING (tenant_id = (SELECT nullif(current_setting('ragline.tenant_id', true), '')::uuid)
+             OR (SELECT coalesce(current_setting('ragline.scope', true), '') = 'operator'))$sql$, v_table);
     EXECUTE format('CREATE POLICY owner ON dead_letters.%I TO CURRENT_USER USING (true)', v_table);
   END LOOP;
 END $$;

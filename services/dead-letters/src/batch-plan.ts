@@ -32,7 +32,7 @@ export type BatchStep =
   | { kind: 'done' };
 
 /** Letters in one transaction: enough for thousands a second, few enough to hold no lock for long. */
-export const chunkMax = 500;
+export const chunkMax = 1_000;
 
 /** @param allowance how many the rate allows at this moment, from `allowanceAfter` */
 export function nextStep(settings: BatchSettings, counts: BatchCounts, allowance: number): BatchStep {

@@ -24,7 +24,7 @@ export type BatchRunnerOptions = {
 export type BatchRunner = { stop(): Promise<void> };
 
 const lookEveryMs = 250;
-const idleMs = 100;
+const idleMs = 50;
 const atOnce = 4;
 
 export function startBatchRunner(options: BatchRunnerOptions): BatchRunner {

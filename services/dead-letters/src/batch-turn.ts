@@ -145,6 +145,8 @@ async function claimNext(
   const all = items.map(({ n, letter_id }) => ({ n, ...(results.get(letter_id) ?? notWaiting) }));
   await markItems(client, batch.id, all);
   const of = (state: Result['state']) => all.filter((it) => it.state === state).length;
+  // Without a change updated_at stays: see withoutItems.
+  if (of('pending') === all.length) return { kind: 'idle' };
   await count(client, batch.id, {
     pending: of('pending') - all.length,
     in_flight: of('sent'),
@@ -152,8 +154,7 @@ async function claimNext(
     discarded: of('discarded'),
     skipped: of('skipped'),
   });
-  const claimed = all.length - of('pending');
-  return claimed === 0 ? { kind: 'idle' } : { kind: 'sent', claimed, toSend };
+  return { kind: 'sent', claimed: all.length - of('pending'), toSend };
 }
 
 type Result = { state: 'pending' | 'sent' | 'resolved' | 'discarded' | 'skipped'; detail: string | null };
@@ -184,23 +185,29 @@ async function markItems(
   id: string,
   items: readonly ({ n: number } & Result)[],
 ): Promise<void> {
-  await client.query({
-    name: 'dead_letters_batch_mark',
-    text: `UPDATE dead_letters.batch_item i
-              SET state = m.state, detail = m.detail,
-                  not_before = CASE WHEN m.state = 'pending' THEN clock_timestamp() + ${tryAgainMs} * interval '1 millisecond' END
-             FROM unnest($2::int[], $3::text[], $4::text[]) AS m (n, state, detail)
-            WHERE i.batch_id = $1 AND i.n = m.n`,
-    values: [id, items.map(({ n }) => n), items.map(({ state }) => state), items.map(({ detail }) => detail)],
-  });
+  // A statement for each of the few results, by their numbers: a join with an array is planned without knowing how many
+  // items there are, and so may compare each with each.
+  const alike = Map.groupBy(items, ({ state, detail }) => `${state} ${detail}`);
+  for (const of of alike.values()) {
+    await client.query({
+      name: 'dead_letters_batch_mark',
+      text: `UPDATE dead_letters.batch_item i
+                SET state = $3, detail = $4,
+                    not_before = CASE WHEN $3 = 'pending' THEN clock_timestamp() + ${tryAgainMs} * interval '1 millisecond' END
+              WHERE i.batch_id = $1 AND i.n = ANY ($2::int[])`,
+      values: [id, of.map(({ n }) => n), of[0]?.state, of[0]?.detail],
+    });
+  }
 }
 
 /** All that is left waits for something: for a line's head, which may be in the batch and under way, or for a lock. */
 async function withoutItems(client: Client, batch: BatchRow): Promise<Turn> {
   const { rows } = await client.query<{ behind: number }>({
     name: 'dead_letters_batch_behind',
-    text: `SELECT count(*) AS behind FROM dead_letters.batch_item
-            WHERE batch_id = $1 AND state = 'pending' AND detail = 'not_head'`,
+    // Tried since the batch changed: a head that has left may have been in it.
+    text: `SELECT count(*) AS behind FROM dead_letters.batch_item i JOIN dead_letters.batch b ON b.id = i.batch_id
+            WHERE i.batch_id = $1 AND i.state = 'pending' AND i.detail = 'not_head'
+              AND i.not_before - ${tryAgainMs} * interval '1 millisecond' > b.updated_at`,
     values: [batch.id],
   });
   const step = nextStep(settingsOf(batch), { ...batch, behind: rows[0]?.behind ?? 0 }, 1);

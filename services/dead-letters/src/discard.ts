@@ -14,7 +14,7 @@ import {
 import { actionOn, recordActions } from './audit.ts';
 import { ownHeaders } from './edit-rules.ts';
 import { appendLetterEvents, type Encode } from './events.ts';
-import { type LetterRow, rowColumns } from './letter.ts';
+import type { LetterRow } from './letter.ts';
 import type { ClaimOptions } from './replay.ts';
 import { inScope, type Scope } from './scope.ts';
 import { setState, take } from './store.ts';
@@ -132,8 +132,8 @@ export async function restoreLetter(
   return inScope(pool, actor.scope, async (client) => {
     const [before] = await take(client, [id], ['discarded']);
     if (before === undefined) return refuseUntaken(client, id, 'restore');
-    await giveNewPlace(client, actor.scope, before, foreignReplayTopics);
-    const [letter] = await setState(client, [before], 'waiting', { batch_id: null });
+    const place = await giveNewPlace(client, actor.scope, before, foreignReplayTopics);
+    const [letter] = await setState(client, [{ ...before, ...place }], 'waiting', { batch_id: null });
     if (letter === undefined) throw problem('not_found');
     await publishRestored(client, encode, actor, letter);
     return letter;
@@ -158,16 +158,18 @@ async function giveNewPlace(
   scope: Scope,
   letter: LetterRow,
   foreignReplayTopics: ReadonlyMap<string, string>,
-): Promise<void> {
+): Promise<Partial<Pick<LetterRow, 'parked_record' | 'inbox_id' | 'deaths'>>> {
   const route = routeOf(letter, foreignReplayTopics);
   if (route.kind === 'unordered') {
+    const inbox_id = `restored:${randomUUID()}`;
     await client.query({
       name: 'dead_letters_new_inbox_id',
       text: 'UPDATE dead_letters.letter SET inbox_id = $2 WHERE id = $1',
-      values: [letter.id, `restored:${randomUUID()}`],
+      values: [letter.id, inbox_id],
     });
+    return { inbox_id };
   }
-  if (route.kind !== 'parked') return;
+  if (route.kind !== 'parked') return {};
   const { rows } = await client.query<{ record: number | null }>({
     name: 'dead_letters_restore_parked',
     text: 'SELECT streams.restore_parked($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS record',
@@ -188,11 +190,13 @@ async function giveNewPlace(
   const record = rows[0]?.record ?? null;
   if (record === null) throw problem('not_found');
   const [fate] = await fatesOf(client, [{ ...letter, parked_record: record }]);
-  await client.query<LetterRow>({
+  const place = { parked_record: record, inbox_id: fate?.inbox_id ?? null, deaths: 1 };
+  await client.query({
     name: 'dead_letters_new_record',
-    text: `UPDATE dead_letters.letter l SET parked_record = $2, inbox_id = $3, deaths = 1 WHERE l.id = $1 RETURNING ${rowColumns}`,
-    values: [letter.id, record, fate?.inbox_id ?? null],
+    text: 'UPDATE dead_letters.letter SET parked_record = $2, inbox_id = $3, deaths = $4 WHERE id = $1',
+    values: [letter.id, place.parked_record, place.inbox_id, place.deaths],
   });
+  return place;
 }
 
 function errorOf(letter: LetterRow) {

@@ -154,8 +154,9 @@ export async function parkedLetter(
   const line = Number(rows[0].line_id);
   for (let n = 1; n <= followers; n++) {
     await scene.owner.query(
-      `SELECT streams.append($1, 'orders.v1', 0, $2, $3, $4, $5, $6, $6, $7, $8, 0, 1000, 1000000, NULL)`,
-      [group, at, 10 + n, key, event.tenant_id, randomUUIDv7(), value, headers],
+      `SELECT streams.append($1, 'orders.v1', 0, $2, $3, ARRAY[$4::bigint], ARRAY[$5], ARRAY[$6], ARRAY[$6], ARRAY[$7::bytea],
+                             ARRAY[$8::jsonb], ARRAY[0::bigint], 1000, 1000000, NULL)`,
+      [group, at, key, 10 + n, event.tenant_id, randomUUIDv7(), value, headers],
     );
   }
   const record = await headRecord(scene, line);

@@ -6,12 +6,12 @@
  */
 import type { Client, Pool } from '@ragline/postgres/pool';
 import type { Logger } from '@ragline/runtime/logger';
-import { appendLetterEvents, type Encode, type LetterEvent } from './events.ts';
+import { appendLetterEvents, type Encode, type EventLetter, type LetterEvent } from './events.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import { type LetterRow, rowColumns } from './letter.ts';
+import type { LetterRow } from './letter.ts';
 import { append, type Known, stateAfter } from './letter-keep.ts';
 import { inScope, system } from './scope.ts';
-import { setState } from './store.ts';
+import { setState, take } from './store.ts';
 
 /** As streams.fate gives it. */
 export type Fate = {
@@ -39,8 +39,10 @@ export function verdictOf({ parked_record, deaths }: Asked, fate: Fate): Verdict
   return fate.state === 'dead' && (fate.deaths ?? 0) > deaths ? 'failed' : 'pending';
 }
 
-const atOnce = 1_000;
+const atOnce = 2_000;
 const busyEveryMs = 200;
+// Where some have come others are likely to come: a batch waits for them.
+const againMs = 20;
 const idleEveryMs = 1_000;
 
 export type SettlerOptions = { pool: Pool; encoder: () => Promise<Encode>; log: Logger };
@@ -57,9 +59,9 @@ export function startSettler(options: SettlerOptions): Settler {
     while (!stopping.signal.aborted) {
       let waitMs = idleEveryMs;
       try {
-        const { next, asked } = await settle(options, behind);
+        const { next, asked, settled } = await settle(options, behind);
         behind = next;
-        if (asked > 0) waitMs = busyEveryMs;
+        if (asked > 0) waitMs = settled > 0 ? againMs : busyEveryMs;
         // More than one round's worth: what comes behind waits for no pause.
         if (next !== start) waitMs = 0;
       } catch (error) {
@@ -89,7 +91,7 @@ export type Place = { since: Date | string; id: string };
 
 export const start: Place = { since: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
 
-/** One round over at most a thousand letters that are being replayed, oldest first. */
+/** One round over at most 2,000 letters that are being replayed, oldest first. */
 export async function settle(
   { pool, encoder }: Omit<SettlerOptions, 'log'>,
   behind: Place = start,
@@ -100,16 +102,17 @@ export async function settle(
     const last = letters.at(-1);
     if (last === undefined) return { next: start, asked: 0, settled: 0 };
     const fates = await fatesOf(client, letters);
-    const by: Record<Verdict, LetterRow[]> = { pending: [], resolved: [], discarded: [], failed: [] };
-    const events: LetterEvent[] = [];
+    const by: Record<Verdict, Replaying[]> = { pending: [], resolved: [], discarded: [], failed: [] };
+    const failures = new Map<string, Fate>();
     await followIds(client, letters, fates);
     for (const [index, letter] of letters.entries()) {
       const fate = fates[index];
       if (fate === undefined) continue;
       const verdict = verdictOf(letter, fate);
       by[verdict].push(letter);
-      if (verdict === 'failed') events.push(...(await failedAgain(client, letter, fate)));
+      if (verdict === 'failed') failures.set(letter.id, fate);
     }
+    const events = await failedAgain(client, failures);
     for (const state of ['resolved', 'discarded'] as const) {
       const fields = state === 'discarded' ? { discard_reason: 'discarded in its line' } : {};
       for (const letter of await setState(client, by[state], state, fields)) {
@@ -123,11 +126,16 @@ export async function settle(
   });
 }
 
-async function replaying(client: Client, { since, id }: Place): Promise<LetterRow[]> {
-  const { rows } = await client.query<LetterRow>({
+type Replaying = EventLetter & Asked & Pick<LetterRow, 'inbox_id' | 'replaying_since'>;
+
+async function replaying(client: Client, { since, id }: Place): Promise<Replaying[]> {
+  const { rows } = await client.query<Replaying>({
     name: 'dead_letters_replaying',
+    // What an event says of it, without its value and stack: this reads a thousand, again and again.
     // Truncated to what a Date holds, so that the place of one row is not before itself.
-    text: `SELECT ${rowColumns} FROM dead_letters.letter l
+    text: `SELECT l.id, l.state, l.group_id, l.topic, l.partition, l."offset"::text, l.tenant_id, l.event_id, l.event_type, l.error_code,
+                  l.error_class, l.fingerprint, l.attempts, l.version, l.parked_record, l.deaths, l.inbox_id, l.replaying_since
+             FROM dead_letters.letter l
             WHERE l.state = 'replaying' AND l.source = 'ragline' AND l.inbox_id IS NOT NULL
               AND l.replaying_since >= $1 AND (l.replaying_since > $1::timestamptz + interval '1 ms' OR l.id > $2)
             ORDER BY l.replaying_since, l.id LIMIT $3 FOR UPDATE SKIP LOCKED`,
@@ -136,7 +144,7 @@ async function replaying(client: Client, { since, id }: Place): Promise<LetterRo
   return rows;
 }
 
-async function fatesOf(client: Client, letters: readonly LetterRow[]): Promise<Fate[]> {
+async function fatesOf(client: Client, letters: readonly Replaying[]): Promise<Fate[]> {
   const { rows } = await client.query<Fate>({
     name: 'dead_letters_fates',
     // One row for each, in their order.
@@ -153,7 +161,7 @@ async function fatesOf(client: Client, letters: readonly LetterRow[]): Promise<F
 /** Under an id that it no longer has, a record that is gone would have the outcome of having been released. */
 async function followIds(
   client: Client,
-  letters: readonly LetterRow[],
+  letters: readonly Replaying[],
   fates: readonly Fate[],
 ): Promise<void> {
   const moved = letters.flatMap(({ id, inbox_id }, index) => {
@@ -168,8 +176,23 @@ async function followIds(
   });
 }
 
-/** The group's announcement on its topic will say the same once more; by then it is a copy. */
-async function failedAgain(client: Client, letter: LetterRow, fate: Fate): Promise<LetterEvent[]> {
+/** The groups' announcements on their topics will say the same once more; by then they are copies. */
+async function failedAgain(client: Client, fates: ReadonlyMap<string, Fate>): Promise<LetterEvent[]> {
+  if (fates.size === 0) return [];
+  const events: LetterEvent[] = [];
+  for (const letter of await take(client, [...fates.keys()], ['replaying'])) {
+    const fate = fates.get(letter.id);
+    const event = fate && (await appendFailure(client, letter, fate));
+    if (event !== undefined) events.push(event);
+  }
+  return events;
+}
+
+async function appendFailure(
+  client: Client,
+  letter: LetterRow,
+  fate: Fate,
+): Promise<LetterEvent | undefined> {
   const said = errorOf(fate.error);
   const failed_at = new Date(said.failed_at);
   const error = {
@@ -190,7 +213,7 @@ async function failedAgain(client: Client, letter: LetterRow, fate: Fate): Promi
     attempts: said.attempt > 0 ? said.attempt : letter.attempts + 1,
     failed_at: Number.isNaN(failed_at.getTime()) ? new Date() : failed_at,
   });
-  return event === undefined ? [] : [event];
+  return event;
 }
 
 /** A line's error, as packages/streams keeps it in parked_record.error. */

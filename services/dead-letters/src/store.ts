@@ -1,6 +1,7 @@
 /** Letters in Postgres: read by page, by id and in sums, and changed under their lock. */
 import type { Client, Pool } from '@ragline/postgres/pool';
 import { type ActionRow, actionsOf } from './audit.ts';
+import type { EventLetter } from './events.ts';
 import {
   type AttemptRow,
   type LetterRow,
@@ -94,18 +95,32 @@ export async function take(
 /** What a change of state may set beside it; what is left out stays, or follows from the state. */
 export type StateFields = { discard_reason?: string; batch_id?: string | null };
 
+type Changed = Pick<
+  LetterRow,
+  | 'id'
+  | 'state'
+  | 'version'
+  | 'updated_at'
+  | 'replaying_since'
+  | 'resolved_at'
+  | 'discarded_at'
+  | 'discard_reason'
+  | 'batch_id'
+>;
+
 /**
- * Moves letters that `take` gave into the state, as one more version each; gives them as they are then.
- * `replaying_since`, `resolved_at`, `discarded_at` and `discard_reason` follow from the state.
+ * Moves letters that `take` gave into the state, as one more version each; gives them as they are then, in the order of the
+ * arguments. `replaying_since`, `resolved_at`, `discarded_at` and `discard_reason` follow from the state.
  */
-export async function setState(
+export async function setState<L extends EventLetter>(
   client: Client,
-  letters: readonly Pick<LetterRow, 'id'>[],
+  letters: readonly L[],
   state: LetterState,
   fields: StateFields = {},
-): Promise<LetterRow[]> {
+): Promise<(L & Changed)[]> {
   if (letters.length === 0) return [];
-  const { rows } = await client.query<LetterRow>({
+  // What changes and no more: a thousand letters with their values would be megabytes, read and parsed a second time.
+  const { rows } = await client.query<Changed>({
     name: 'dead_letters_set_state',
     text: `UPDATE dead_letters.letter l
               SET state = $2, version = l.version + 1, updated_at = clock_timestamp(),
@@ -115,7 +130,8 @@ export async function setState(
                   discard_reason = CASE WHEN $2 = 'discarded' THEN $3 END,
                   batch_id = CASE WHEN $4 THEN $5::uuid ELSE l.batch_id END
             WHERE l.id = ANY ($1::uuid[])
-        RETURNING ${rowColumns}`,
+        RETURNING l.id, l.state, l.version, l.updated_at, l.replaying_since, l.resolved_at, l.discarded_at, l.discard_reason,
+                  l.batch_id`,
     values: [
       letters.map(({ id }) => id),
       state,
@@ -124,5 +140,9 @@ export async function setState(
       fields.batch_id ?? null,
     ],
   });
-  return rows;
+  const changed = new Map(rows.map((row) => [row.id, row]));
+  return letters.flatMap((letter) => {
+    const row = changed.get(letter.id);
+    return row === undefined ? [] : [{ ...letter, ...row }];
+  });
 }
