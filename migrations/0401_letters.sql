@@ -336,7 +336,8 @@ BEGIN
 END $$;
 
 -- Forgets up to p_rows letters that were kept more than p_days ago, with their attempts, notes and edits; how many.
--- Whatever its state: what is parked stays parked. The audit stays for p_days more than the letters.
+-- Whatever its state: what is parked stays parked. The audit, dead_letters.action, is never pruned: who did what outlives
+-- what it was done to.
 CREATE FUNCTION dead_letters.prune_letters(p_days int, p_rows int DEFAULT 1000) RETURNS int
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -9,6 +9,8 @@ GRANT EXECUTE ON FUNCTION ops.prune_idempotency TO ragline_dead_letters;
 CREATE TABLE dead_letters.sending (
   letter_id uuid PRIMARY KEY REFERENCES dead_letters.letter ON DELETE CASCADE,
   tenant_id uuid,
+  -- Of the letter when it was claimed: who marks an earlier claim as sent must not end a later one.
+  version   bigint NOT NULL,
   until     timestamptz NOT NULL
 );
 CREATE INDEX sending_until ON dead_letters.sending (until);

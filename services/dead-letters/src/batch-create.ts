@@ -33,7 +33,7 @@ export async function createBatch(client: Client, actor: Actor, request: BatchRe
     name: 'dead_letters_create_batch',
     text: `INSERT INTO dead_letters.batch (id, tenant_id, actor_user_id, actor_tenant_id, action, reason, selection, state,
              rate_per_s, ramp, in_flight_max, stop_on_failures, starts_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, 'scheduled', $8, $9, $10, $11, clock_timestamp() + $12 * interval '1 second')`,
+           VALUES ($1, $2, $3, $4, $5, $6, $7, 'scheduled', $8, $9, $10, $11, 'infinity')`,
     values: [
       id,
       scope.tenant_id,
@@ -46,7 +46,6 @@ export async function createBatch(client: Client, actor: Actor, request: BatchRe
       ramp,
       in_flight,
       stop_on_failures ?? null,
-      delay_s,
     ],
   });
   const use = params();
@@ -63,8 +62,11 @@ export async function createBatch(client: Client, actor: Actor, request: BatchRe
     throw problem('invalid', undefined, { errors });
   }
   const { rows } = await client.query<BatchRow>(
-    `UPDATE dead_letters.batch b SET selected = $2, pending = $2 WHERE b.id = $1 RETURNING ${batchColumns}`,
-    [id, selected],
+    // From now on: freezing a million letters takes a while, in which nobody could have cancelled it.
+    `UPDATE dead_letters.batch b
+        SET selected = $2, pending = $2, starts_at = clock_timestamp() + $3 * interval '1 second'
+      WHERE b.id = $1 RETURNING ${batchColumns}`,
+    [id, selected, delay_s],
   );
   const [batch] = rows;
   if (batch === undefined) throw new Error('A batch that was just made is not there');

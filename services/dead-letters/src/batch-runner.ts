@@ -25,12 +25,16 @@ export type BatchRunner = { stop(): Promise<void> };
 
 const lookEveryMs = 250;
 const idleMs = 50;
-const atOnce = 4;
+const idleMsMost = 400;
+// A batch that waits for its rate, or for outcomes, costs a statement now and then; and nobody has all places.
+const atOnce = 64;
+const atOnceOfOne = 8;
 
 export function startBatchRunner(options: BatchRunnerOptions): BatchRunner {
   const { pool, log, leaseMs = 6_000 } = options;
   const runner = randomUUID();
-  const running = new Map<string, Promise<void>>();
+  // By batch: whose it is.
+  const running = new Map<string, { tenant: string; run: Promise<void> }>();
   const stopping = new AbortController();
   const { signal } = stopping;
 
@@ -38,13 +42,15 @@ export function startBatchRunner(options: BatchRunnerOptions): BatchRunner {
     while (!signal.aborted) {
       try {
         while (running.size < atOnce && !signal.aborted) {
-          const found = await acquire(pool, runner, leaseMs);
+          const tenants = [...Map.groupBy(running.values(), ({ tenant }) => tenant)];
+          const full = tenants.filter(([, of]) => of.length >= atOnceOfOne).map(([tenant]) => tenant);
+          const found = await acquire(pool, runner, leaseMs, full);
           if (found === undefined) break;
-          const { id, rate_per_s } = found;
+          const { id, rate_per_s, tenant } = found;
           const run = runBatch(options, { id, rate_per_s, runner, leaseMs, signal }).finally(() =>
             running.delete(id),
           );
-          running.set(id, run);
+          running.set(id, { tenant, run });
         }
       } catch (error) {
         log.warn('batches could not be looked for', { error });
@@ -58,23 +64,25 @@ export function startBatchRunner(options: BatchRunnerOptions): BatchRunner {
     async stop() {
       stopping.abort();
       await looking;
-      await Promise.all(running.values());
+      await Promise.all([...running.values()].map(({ run }) => run));
     },
   };
 }
 
-async function acquire(pool: Pool, runner: string, leaseMs: number) {
+/** @param full tenants that have enough places; '' is the operators' */
+async function acquire(pool: Pool, runner: string, leaseMs: number, full: readonly string[]) {
   return inScope(pool, system, async (client) => {
-    const { rows } = await client.query<{ id: string; rate_per_s: number | null }>({
+    const { rows } = await client.query<{ id: string; rate_per_s: number | null; tenant: string }>({
       name: 'dead_letters_acquire_batch',
       text: `UPDATE dead_letters.batch b SET runner = $1, lease_until = clock_timestamp() + $2 * interval '1 millisecond'
               WHERE b.id = (
                 SELECT id FROM dead_letters.batch
                  WHERE (state IN ('scheduled', 'running') OR in_flight > 0) AND (state <> 'scheduled' OR starts_at <= clock_timestamp())
                    AND (lease_until IS NULL OR lease_until < clock_timestamp())
+                   AND coalesce(tenant_id::text, '') <> ALL ($3::text[])
                  ORDER BY starts_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-          RETURNING b.id, b.rate_per_s`,
-      values: [runner, leaseMs],
+          RETURNING b.id, b.rate_per_s, coalesce(b.tenant_id::text, '') AS tenant`,
+      values: [runner, leaseMs, full],
     });
     return rows[0];
   });
@@ -85,7 +93,7 @@ type Run = { id: string; rate_per_s: number | null; runner: string; leaseMs: num
 async function runBatch(options: BatchRunnerOptions, run: Run): Promise<void> {
   const { pool, encoder, sender, foreignReplayTopics, log } = options;
   const { id, rate_per_s, runner, leaseMs, signal } = run;
-  let [allowance, countedAt, atMost] = [1, performance.now(), chunkMax];
+  let [allowance, countedAt, atMost, idle] = [1, performance.now(), chunkMax, idleMs];
   for (;;) {
     const now = performance.now();
     allowance = allowanceAfter(allowance, now - countedAt, rate_per_s);
@@ -115,7 +123,8 @@ async function runBatch(options: BatchRunnerOptions, run: Run): Promise<void> {
       );
       return;
     }
-    if (done.kind === 'idle') await pause(idleMs, signal);
+    if (done.kind === 'idle') await pause(idle, signal);
+    idle = done.kind === 'idle' ? Math.min(idle * 1.5, idleMsMost) : idleMs;
   }
 }
 

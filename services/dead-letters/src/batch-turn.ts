@@ -70,10 +70,14 @@ async function takeOutcomes(client: Client, batch: BatchRow): Promise<BatchRow> 
   const { rows } = await client.query<{ state: 'resolved' | 'failed' | 'skipped'; items: number }>({
     name: 'dead_letters_batch_outcomes',
     text: `WITH settled AS (
-             SELECT i.n, CASE l.state WHEN 'resolved' THEN 'resolved' WHEN 'waiting' THEN 'failed' ELSE 'skipped' END AS state,
+             -- Taken by another batch or by hand: it had failed here before, or nobody could have.
+             SELECT i.n, CASE WHEN l.batch_id IS DISTINCT FROM i.batch_id AND l.id IS NOT NULL THEN 'failed'
+                              WHEN l.state = 'resolved' THEN 'resolved' WHEN l.state = 'waiting' THEN 'failed'
+                              ELSE 'skipped' END AS state,
                     coalesce(l.state, 'forgotten') AS detail
                FROM dead_letters.batch_item i LEFT JOIN dead_letters.letter l ON l.id = i.letter_id
-              WHERE i.batch_id = $1 AND i.state = 'sent' AND l.state IS DISTINCT FROM 'replaying'),
+              WHERE i.batch_id = $1 AND i.state = 'sent'
+                AND (l.state IS DISTINCT FROM 'replaying' OR l.batch_id IS DISTINCT FROM i.batch_id)),
            changed AS (
              UPDATE dead_letters.batch_item i
                 SET state = s.state, detail = CASE WHEN s.state = 'skipped' THEN s.detail END

@@ -10,6 +10,7 @@ import {
   type Outcome,
   refuseUntaken,
   routeOf,
+  takeForAction,
 } from './actions.ts';
 import { actionOn, recordActions } from './audit.ts';
 import { ownHeaders } from './edit-rules.ts';
@@ -110,7 +111,7 @@ export async function discardLetter(
   const encode = await encoder();
   const { scope } = actor;
   const [outcome] = await inScope(pool, scope, async (client) => {
-    const letters = await take(client, [id], ['waiting']);
+    const letters = await takeForAction(client, id);
     if (letters.length === 0) return refuseUntaken(client, id, 'discard');
     return discardAll(client, letters, { actor, scope, foreignReplayTopics, encode, reason });
   });

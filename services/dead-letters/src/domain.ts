@@ -5,6 +5,7 @@
 
 import { storable, storedHeaders } from '@ragline/streams/parking/headers';
 import type { ConsumedRecord } from '@ragline/streams/record';
+import { nilId } from './events.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { decimalOf, foreignOrigin, type Origin, type Read, textOf } from './foreign.ts';
 import type { FingerprintParts, LetterError, LetterSource, StoredHeaders } from './letter.ts';
@@ -57,7 +58,7 @@ const partitionMax = 2_147_483_647;
 
 export function letterFrom(record: ConsumedRecord, reading: Reading, now: Date): NewLetter {
   const read = readerOf(record);
-  const origin = ownOrigin(read) ?? foreignOrigin(read) ?? nobodys;
+  const origin = ownOrigin(read, record) ?? foreignOrigin(read) ?? nobodys;
   const stamped = timeFrom(record.timestamp) ?? now;
   const failed_at = timeOf(read('failed-at')) ?? stamped;
   const decoded = reading.decoded === null ? null : jsonOf(reading.decoded);
@@ -107,7 +108,7 @@ export function letterFrom(record: ConsumedRecord, reading: Reading, now: Date):
 /** The error code of a letter that Postgres refused. */
 export const unstorable = 'letter_not_storable';
 
-/** A letter of which nothing is left that could be refused: the bytes, where they came from, and that it is so. */
+/** A letter of which less is left that could be refused: the bytes, where they came from, its headers, and that it is so. */
 export function bareLetter(letter: NewLetter, reason: string): NewLetter {
   const { group_id, event_type } = letter;
   const error: LetterError = {
@@ -117,7 +118,9 @@ export function bareLetter(letter: NewLetter, reason: string): NewLetter {
     error_stack: null,
   };
   const { fingerprint, parts } = fingerprintOf({ group_id, event_type, ...error });
-  const text = { decoded: null, decode_error: 'not_storable', headers: {}, words: [] };
+  // First without what was made of the record; only when that is refused too, without its headers.
+  const headers = letter.error_code === unstorable ? {} : letter.headers;
+  const text = { decoded: null, decode_error: 'not_storable', headers, words: [] };
   return { ...letter, ...text, ...error, fingerprint, fingerprint_parts: parts };
 }
 
@@ -131,11 +134,12 @@ function readerOf({ headers }: ConsumedRecord): Read {
   };
 }
 
-/** The headers of RAGline's own runner; undefined when they are not there. */
-function ownOrigin(read: Read): Origin | undefined {
+/** The headers of RAGline's own runner; undefined when they are not there, or not on the group's topic. */
+function ownOrigin(read: Read, { topic }: ConsumedRecord): Origin | undefined {
   const at = (name: string) => textOf(read(name));
   const group = at('original-group');
-  if (group === undefined) return undefined;
+  // Only a group's own topic speaks for the group: a record copied elsewhere has its headers too.
+  if (group === undefined || topic !== `${group}.dlq`) return undefined;
   const partition = decimalOf(at('original-partition'));
   const timestamp = undefined;
   const attempt = decimalOf(at('attempt'));
@@ -209,6 +213,8 @@ const uuidShape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 /** Believed only where header and value agree: else the letter would be shown to whom it names, or to whom it is not. */
 function tenantOf(inValue: unknown, inHeader: string | undefined): string | null {
   if (typeof inValue !== 'string' || inValue !== inHeader || !uuidShape.test(inValue)) return null;
+  // Stands for all tenants in the sums.
+  if (inValue === nilId) return null;
   return inValue;
 }
 

@@ -1,6 +1,7 @@
 /** What an edit may change: everything but whose the record is, what it is about and how it came here. */
 import { isDeepStrictEqual } from 'node:util';
 import type { FieldError } from '@ragline/web/problems';
+import { foreignPrefixes } from './foreign.ts';
 import type { HeaderValue, StoredHeaders } from './letter.ts';
 import { type Mask, masked, type ShownValue, shownHeaders } from './letter-view.ts';
 
@@ -21,7 +22,10 @@ const lockedHeaders = new Set([
   'parked-record',
   'deaths',
 ]);
-const lockedPrefixes = ['original-', 'error-', 'kafka_dlt-', '__connect.errors.', '__dlq.errors.'];
+// What a test asks of a handler, its process included.
+const failpointPrefix = 'x-ragline-';
+
+const lockedPrefixes = ['original-', 'error-', failpointPrefix, ...foreignPrefixes];
 
 /** Headers that a group or a framework adds when it gives up, and those that say whose the record is. */
 export function isLockedHeader(name: string): boolean {

@@ -55,7 +55,7 @@ const placeholders: [RegExp, string][] = [
 export function normalised(message: string): string {
   let text = message.slice(0, messageMax * 4);
   for (const [pattern, placeholder] of placeholders) text = text.replace(pattern, placeholder);
-  return text.trim().slice(0, messageMax);
+  return cut(text.trim(), messageMax);
 }
 
 // Of libraries and of the platform itself: the same for whatever goes wrong in them.
@@ -71,10 +71,13 @@ export function ownFrame(stack: string): string | null {
     .filter((line) => line.startsWith('at '));
   const frame = frames.find((line) => !foreignFrame.test(line)) ?? frames[0];
   if (frame === undefined) return null;
-  return frame
+  const short = frame
     .slice(3, 3 + frameMax * 4)
     .replace(/(?:file:\/\/)?(?:[A-Za-z]:)?(?:[\\/][^\\/\s():]+)*[\\/]([^\\/\s():]+)/g, '$1')
     .replace(/(?::\d+)+(?=\)?$)/, '')
-    .replace(/\$\$Lambda[^.)]*|0x[0-9a-f]+/gi, '<n>')
-    .slice(0, frameMax);
+    .replace(/\$\$Lambda[^.)]*|0x[0-9a-f]+/gi, '<n>');
+  return cut(short, frameMax);
 }
+
+// A cut may fall into a surrogate pair, of which jsonb takes no half.
+const cut = (text: string, max: number): string => text.slice(0, max).toWellFormed();

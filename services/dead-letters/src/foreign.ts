@@ -12,6 +12,9 @@
  */
 import type { LetterSource } from './letter.ts';
 
+/** How headers begin that others add to a record when they give it up. */
+export const foreignPrefixes = ['kafka_dlt-', '__connect.errors.', '__streams.errors.', '__dlq.errors.'];
+
 /** A header's last value, if there is one. */
 export type Read = (name: string) => Buffer | undefined;
 

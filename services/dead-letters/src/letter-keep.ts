@@ -112,14 +112,16 @@ async function keepOrBare(pool: Pool, encode: Encode, batch: readonly NewLetter[
       return kept;
     }
     const [letter] = batch;
-    if (letter === undefined || letter.error_code === unstorable) throw error;
+    const isBarest = letter?.error_code === unstorable && Object.keys(letter.headers).length === 0;
+    if (letter === undefined || isBarest) throw error;
     // Nobody knows of bytes that come this far; without this they would stop the topic for good.
     return keepOrBare(pool, encode, [bareLetter(letter, String(error))]);
   }
 }
 
+/** Postgres refuses what a row holds. */
 // 22: what a type cannot hold, 23: what a constraint forbids, 54: what is too large or too deep.
-function isRefusal(error: unknown): boolean {
+export function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(22|23|54)/.test(String(error.code));
 }
 

@@ -36,6 +36,7 @@ import { keepLetters } from './letter-keep.ts';
 import { maskOf } from './letter-view.ts';
 import { keepHouse } from './maintenance.ts';
 import { memoized } from './memoized.ts';
+import { startReplayProducer } from './replay-producer.ts';
 import { startReplaySender } from './replay-sender.ts';
 import { startSettler } from './settle.ts';
 import { letterStore } from './store.ts';
@@ -67,8 +68,11 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   addAlertRoutes(api, { pool });
   addExportRoutes(api, { pool, mask, log });
   const { foreignReplayTopics } = config;
-  const sender = own(startReplaySender({ pool, producer, foreignReplayTopics, encoder, log }), (it) =>
-    it.stop(),
+  // Of its own: one of the groups' topics that goes away must not reach the consumer's.
+  const replayProducer = own(await startReplayProducer({ kafka, log }), (it) => it.stop());
+  const sender = own(
+    startReplaySender({ pool, producer: replayProducer, foreignReplayTopics, encoder, log }),
+    (it) => it.stop(),
   );
   const acting = { pool, encoder, foreignReplayTopics, log };
   addBatchRoutes(api, {

@@ -16,13 +16,14 @@ import {
   type Outcome,
   refuseUntaken,
   routeOf,
+  takeForAction,
 } from './actions.ts';
 import { actionOn, recordActions } from './audit.ts';
 import { appendLetterEvents, type Encode } from './events.ts';
 import type { LetterRow } from './letter.ts';
 import type { ReplaySender } from './replay-sender.ts';
 import { inScope, type Scope } from './scope.ts';
-import { setState, take } from './store.ts';
+import { setState } from './store.ts';
 
 /**
  * resolved, discarded: it had come to that meanwhile, and the letter says so now · not_head: another record of its line
@@ -74,14 +75,17 @@ export async function claimForReplay(
   const discarded = await setState(client, of('discarded'), 'discarded', {
     discard_reason: 'discarded in its line',
   });
+  const sending = replaying.filter(({ id }) => toSend.has(id));
   await client.query({
     name: 'dead_letters_claim_sending',
-    text: `INSERT INTO dead_letters.sending (letter_id, tenant_id, until)
-           SELECT id, tenant_id, clock_timestamp() + $3 * interval '1 second' FROM unnest($1::uuid[], $2::uuid[]) AS s (id, tenant_id)
-           ON CONFLICT (letter_id) DO UPDATE SET until = excluded.until`,
+    text: `INSERT INTO dead_letters.sending (letter_id, tenant_id, version, until)
+           SELECT id, tenant_id, version, clock_timestamp() + $4 * interval '1 second'
+             FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS s (id, tenant_id, version)
+           ON CONFLICT (letter_id) DO UPDATE SET until = excluded.until, version = excluded.version`,
     values: [
-      replaying.filter(({ id }) => toSend.has(id)).map(({ id }) => id),
-      replaying.filter(({ id }) => toSend.has(id)).map(({ tenant_id }) => tenant_id),
+      sending.map(({ id }) => id),
+      sending.map(({ tenant_id }) => tenant_id),
+      sending.map(({ version }) => version),
       sendWithinS,
     ],
   });
@@ -102,7 +106,7 @@ export async function claimForReplay(
       letter: present.get(letter.id) ?? letter,
       status: statuses.get(letter.id) ?? 'gone',
     })),
-    toSend: replaying.filter(({ id }) => toSend.has(id)),
+    toSend: sending,
   };
 }
 
@@ -144,7 +148,7 @@ export async function replayLetter(parts: ReplayParts, actor: Actor, id: string)
   const encode = await encoder();
   const { scope } = actor;
   const { outcomes, toSend } = await inScope(pool, scope, async (client) => {
-    const letters = await take(client, [id], ['waiting']);
+    const letters = await takeForAction(client, id);
     if (letters.length === 0) return refuseUntaken(client, id, 'replay');
     return claimForReplay(client, letters, { actor, scope, foreignReplayTopics, encode });
   });

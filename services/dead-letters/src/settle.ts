@@ -6,10 +6,11 @@
  */
 import type { Client, Pool } from '@ragline/postgres/pool';
 import type { Logger } from '@ragline/runtime/logger';
+import { unstorable } from './domain.ts';
 import { appendLetterEvents, type Encode, type EventLetter, type LetterEvent } from './events.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import type { LetterRow } from './letter.ts';
-import { append, type Known, stateAfter } from './letter-keep.ts';
+import { append, isRefusal, type Known, stateAfter } from './letter-keep.ts';
 import { inScope, system } from './scope.ts';
 import { setState, take } from './store.ts';
 
@@ -182,10 +183,24 @@ async function failedAgain(client: Client, fates: ReadonlyMap<string, Fate>): Pr
   const events: LetterEvent[] = [];
   for (const letter of await take(client, [...fates.keys()], ['replaying'])) {
     const fate = fates.get(letter.id);
-    const event = fate && (await appendFailure(client, letter, fate));
+    const event = fate && (await appendOrBare(client, letter, fate));
     if (event !== undefined) events.push(event);
   }
   return events;
+}
+
+/** One that Postgres refuses is told without its error: else it would stop all others, round after round. */
+async function appendOrBare(client: Client, letter: LetterRow, fate: Fate): Promise<LetterEvent | undefined> {
+  await client.query('SAVEPOINT failure');
+  try {
+    const event = await appendFailure(client, letter, fate);
+    await client.query('RELEASE SAVEPOINT failure');
+    return event;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    await client.query('ROLLBACK TO SAVEPOINT failure');
+    return appendFailure(client, letter, { ...fate, error: { code: unstorable } });
+  }
 }
 
 async function appendFailure(
