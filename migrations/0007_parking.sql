@@ -184,32 +184,52 @@ BEGIN
             CASE WHEN p_delay_ms IS NULL THEN 1 ELSE 0 END, p_error, p_first_failed_at);
 END $$;
 
--- The record queues behind its key's head: kept | kept already | gone | full.
+-- Records of one key queue behind its head, in their order: for each kept | kept already | gone | full. Behind one that
+-- is full none is kept: it would be taken for handled when it comes again.
 -- p_partition_records is NULL where the partition is known to have room.
-CREATE FUNCTION streams.append(p_group text, p_topic text, p_partition int, p_epoch bigint, p_offset bigint, p_key bytea,
-                               p_tenant text, p_event_id text, p_inbox_id text, p_value bytea, p_headers jsonb,
-                               p_stamped_at bigint, p_line_records int, p_line_bytes bigint, p_partition_records bigint)
-  RETURNS text
+CREATE FUNCTION streams.append(p_group text, p_topic text, p_partition int, p_epoch bigint, p_key bytea, p_offsets bigint[],
+                               p_tenants text[], p_event_ids text[], p_inbox_ids text[], p_values bytea[], p_headers jsonb[],
+                               p_stamped_at bigint[], p_line_records int, p_line_bytes bigint, p_partition_records bigint)
+  RETURNS text[]
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   line streams.parked_key;
-  size int := streams.size_of(p_key, p_value, p_headers);
+  statuses text[] := '{}';
+  status text;
+  size int;
+  room bigint;
 BEGIN
   PERFORM streams.fence(p_group, p_topic, p_partition, p_epoch);
   SELECT * INTO line FROM streams.parked_key k
     WHERE k.group_id = p_group AND k.topic = p_topic AND k.partition = p_partition AND sha256(k.key) = sha256(p_key)
       AND NOT k.detached FOR UPDATE;
-  IF NOT FOUND THEN RETURN 'gone'; END IF;
-  IF p_offset <= line.last_offset THEN RETURN 'kept already'; END IF;
-  IF line.depth >= p_line_records OR line.bytes + size > p_line_bytes THEN RETURN 'full'; END IF;
-  IF p_partition_records <= (SELECT sum(k.depth) FROM streams.parked_key k
-                              WHERE k.group_id = p_group AND k.topic = p_topic AND k.partition = p_partition) THEN
-    RETURN 'full';
+  IF NOT FOUND THEN RETURN array_fill('gone'::text, ARRAY[cardinality(p_offsets)]); END IF;
+  IF p_partition_records IS NOT NULL THEN
+    SELECT p_partition_records - sum(k.depth) INTO room FROM streams.parked_key k
+      WHERE k.group_id = p_group AND k.topic = p_topic AND k.partition = p_partition;
   END IF;
-  UPDATE streams.parked_key SET depth = depth + 1, bytes = bytes + size, last_offset = p_offset WHERE id = line.id;
-  INSERT INTO streams.parked_record (parked_id, "offset", inbox_id, event_id, tenant_id, value, headers, stamped_at, bytes)
-    VALUES (line.id, p_offset, p_inbox_id, p_event_id, p_tenant, p_value, p_headers, p_stamped_at, size);
-  RETURN 'kept';
+  FOR i IN 1..cardinality(p_offsets) LOOP
+    size := streams.size_of(p_key, p_values[i], p_headers[i]);
+    IF status = 'full' THEN
+      NULL;
+    ELSIF p_offsets[i] <= line.last_offset THEN
+      status := 'kept already';
+    ELSIF line.depth >= p_line_records OR line.bytes + size > p_line_bytes OR room <= 0 THEN
+      status := 'full';
+    ELSE
+      status := 'kept';
+      INSERT INTO streams.parked_record (parked_id, "offset", inbox_id, event_id, tenant_id, value, headers, stamped_at, bytes)
+        VALUES (line.id, p_offsets[i], p_inbox_ids[i], p_event_ids[i], p_tenants[i], p_values[i], p_headers[i], p_stamped_at[i], size);
+      line.depth := line.depth + 1;
+      line.bytes := line.bytes + size;
+      line.last_offset := p_offsets[i];
+      room := room - 1;
+    END IF;
+    statuses := statuses || status;
+  END LOOP;
+  UPDATE streams.parked_key k SET depth = line.depth, bytes = line.bytes, last_offset = line.last_offset
+    WHERE k.id = line.id AND k.last_offset < line.last_offset;
+  RETURN statuses;
 END $$;
 
 -- What there is to do, for all partitions that a process owns at once. held: the epoch is still the lease's.

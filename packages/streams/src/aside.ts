@@ -5,6 +5,8 @@ import type { Claim, Task } from './task.ts';
 /** A decision that takes a record out of its lane. */
 export type PutAside = Extract<NextStep, { kind: 'retry' | 'dead-letter' }>;
 
+export type Appended = 'kept' | 'gone' | 'full';
+
 /**
  * by-key: lines in Postgres (parking/owner.ts). none: topics (retry/tiers.ts).
  *
@@ -14,10 +16,15 @@ export type PutAside = Extract<NextStep, { kind: 'retry' | 'dead-letter' }>;
 export type Aside<E> = {
   /** Before the partition's first record is looked at. */
   open(): Promise<void>;
+  /** Once it is open, and all that watches over attempts: starts those that it makes by itself. */
+  begin?(): void;
   /** Whether records of its key wait aside, so that it must queue behind them. No query. */
   waits(task: Task<E>): boolean;
-  /** Queues a record that waits. gone: nothing of its key waits any more. full: there is no room at present. */
-  append(task: Task<E>): Promise<'kept' | 'gone' | 'full'>;
+  /**
+   * Queues records of one key that waits, in their order, in one step. gone: nothing of it waits any more. full: there
+   * is no room at present, for that one and for those behind it.
+   */
+  append(tasks: readonly Task<E>[]): Promise<readonly Appended[]>;
   /** Puts a record aside that failed; the outcome's label. Resolves when that is stored. */
   setAside(task: Task<E>, step: PutAside, error: unknown): Promise<string>;
   /** The transactions of one attempt, in which these records become handled. */

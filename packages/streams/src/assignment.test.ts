@@ -151,7 +151,7 @@ function aGroup(options: { committed?: bigint; isSlow?: boolean; handler?: () =>
         aside: {
           open: async () => void opened.push(partition),
           waits: () => false,
-          append: async () => 'gone',
+          append: async () => [],
           setAside: async () => 'dead-lettered',
           claim: () => ({
             once: async () => assert.fail('not asked for'),

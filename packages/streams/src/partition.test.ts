@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { defaultPolicy } from './after-failure.ts';
+import type { Appended } from './aside.ts';
 import { PermanentError, UnavailableError } from './errors.ts';
 import { createPartitionRun } from './partition.ts';
 import type { ConsumedRecord } from './record.ts';
@@ -111,6 +112,55 @@ describe('the records of a partition', () => {
     scene.run.add([aRecord(0, 'a'), aRecord(1, 'a'), aRecord(2, 'a')], 0n, 3n);
     await scene.run.idle();
     assert.deepEqual(calls, [['0', '1'], ['0', '1'], ['2']]);
+  });
+
+  it('finds the one record of a batch that fails by halves, and handles the others together', async () => {
+    const calls: number[] = [];
+    const alone: string[] = [];
+    const scene = aPartition({
+      one: async ({ offset }) => {
+        alone.push(offset);
+        if (offset === '41') throw new Error('this one');
+        return 'handled';
+      },
+      many: async (records) => {
+        calls.push(records.length);
+        if (records.some(({ offset }) => offset === '41')) throw new Error('one of them fails');
+        return records.map(() => 'handled');
+      },
+      batchMax: 64,
+    });
+    scene.run.begin();
+    const all = Array.from({ length: 64 }, (_, at) => aRecord(at, `key ${at}`));
+    scene.run.add(all, 0n, 64n);
+    await scene.run.idle();
+    assert.deepEqual(calls, [64, 32, 32, 16, 8, 8, 4, 2, 2, 4, 16]);
+    assert.deepEqual([alone.length, scene.buried, scene.run.committable()], [2, ['41'], 64n]);
+  });
+
+  it('queues all records of a key that waits in one step, and the rest when there is room again', async () => {
+    const steps: string[][] = [];
+    let room = 2;
+    const scene = aPartition({ one: async () => 'handled' });
+    scene.waits = () => true;
+    scene.appendAll = (tasks) => {
+      steps.push(tasks.map(({ record }) => record.offset));
+      const statuses = tasks.map((_, at) => (at < room ? ('kept' as const) : ('full' as const)));
+      room = 9;
+      return statuses;
+    };
+    scene.run.begin();
+    scene.run.add(
+      [0, 1, 2, 3].map((at) => aRecord(at, 'a')),
+      0n,
+      4n,
+    );
+    await scene.run.idle();
+    assert.deepEqual(steps, [
+      ['0', '1', '2', '3'],
+      ['2', '3'],
+    ]);
+    assert.equal(scene.run.committable(), 4n);
   });
 
   it('keeps the order of a key in a batch when one of its records cannot be read at once', async () => {
@@ -334,6 +384,7 @@ function aPartition({
   const hooks = {
     bury: async (_task: Task<ConsumedRecord>) => {},
     append: (_task: Task<ConsumedRecord>): 'kept' | 'gone' | 'full' => 'kept',
+    appendAll: (tasks: readonly Task<ConsumedRecord>[]): readonly Appended[] => tasks.map(hooks.append),
     waits: (_task: Task<ConsumedRecord>) => false,
     open: async () => {},
     onFenced: () => {},
@@ -349,9 +400,9 @@ function aPartition({
     aside: {
       open: () => hooks.open(),
       waits: (task) => hooks.waits(task),
-      async append(task) {
-        appended.push(task.record.offset);
-        return hooks.append(task);
+      async append(tasks) {
+        appended.push(...tasks.map(({ record }) => record.offset));
+        return hooks.appendAll(tasks);
       },
       async setAside(task, step) {
         await hooks.bury(task);

@@ -6,12 +6,14 @@
 import type { Logger } from '@ragline/runtime/logger';
 import { afterFailure, type NextStep, type RetryPolicy, routed } from './after-failure.ts';
 import type { Aside, PutAside } from './aside.ts';
-import { takeBatch } from './batch.ts';
+import { createBatches } from './batches.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { createFetching, type NotFetching } from './fetching.ts';
+import { createFollowing } from './following.ts';
 import { createLanes } from './lanes.ts';
 import { createLowWater, type LowWater } from './low-water.ts';
 import type { ConsumedRecord } from './record.ts';
+import type { FloodGate } from './retry/guards.ts';
 import type { Slots } from './slots.ts';
 import { admitted, keyOf, newTask, sizeOf, type Task, type Work } from './task.ts';
 import { createTimers } from './timers.ts';
@@ -38,6 +40,8 @@ export type PartitionOptions<E> = {
   clock?: Clock;
   /** How a record begins; a first attempt that is due now, unless another is given. */
   taskOf?: (record: ConsumedRecord, now: number) => Task<E>;
+  /** Asked before each attempt here, and what its failure means. */
+  flood?: FloodGate<E> | undefined;
 };
 
 export type PartitionRun = ReturnType<typeof createPartitionRun>;
@@ -46,33 +50,30 @@ const openAgainMs = 500;
 const fullAgainMs = 250;
 
 export function createPartitionRun<E>(options: PartitionOptions<E>) {
-  const {
-    topic,
-    partition,
-    order,
-    work,
-    slots,
-    aside,
-    policy,
-    onFinished,
-    onFetching,
-    log,
-    random,
-    batchMax,
-  } = options;
-  const { clock = systemClock, taskOf = newTask<E> } = options;
+  const { topic, partition, order, work, slots, aside, policy, onFinished, onFetching, log, random } =
+    options;
+  const { clock = systemClock, taskOf = newTask<E>, flood } = options;
   const aborter = new AbortController();
   const lanes = createLanes<Task<E>>(order);
   const { after, end: endTimers } = createTimers(clock);
   const fetching = createFetching(onFetching);
+  const follow = createFollowing(aside, work, lanes, policy);
+  const batches = createBatches<E>({
+    ...options,
+    signal: aborter.signal,
+    goesOn: () => state === 'running' && !isHeldBack,
+    isBehind: (task) => order === 'by-key' && (lanes.has(keyOf(task)) || aside.waits(task)),
+    toLane,
+    finish,
+    isOver,
+    pause: (error) => pause(pauseMs(), error),
+  });
   const idleWaiters = new Set<() => void>();
   const settledWaiters = new Set<() => void>();
   // Taken from their lanes and due, but held back while the partition was paused.
   const held: Task<E>[] = [];
   // What is to be put aside and could not be yet.
   const decided = new Map<Task<E>, { step: PutAside; error: unknown }>();
-  let batchQueue: Task<E>[] = [];
-  let batchRuns = false;
   let lowWater: LowWater | undefined;
   let state: 'preparing' | 'running' | 'paused' | 'ended' = 'preparing';
   let isOpening = false;
@@ -94,18 +95,25 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
   }
 
   function hasJob(): boolean {
-    return held.length > 0 || lanes.ready() || (batchQueue.length > 0 && !batchRuns);
+    return held.length > 0 || lanes.ready() || batches.ready();
   }
 
   function startJob(): Promise<void> {
-    const task = held.shift() ?? lanes.take();
-    return task === undefined ? runBatch() : runOne(task);
+    const task = nextTask();
+    return task === undefined ? batches.run() : runOne(task);
+  }
+
+  function nextTask(): Task<E> | undefined {
+    if (!flood?.isShut()) return held.shift() ?? lanes.take();
+    // What was refused would else be all that is ever asked about, and what would work waits behind it for ever.
+    return lanes.take() ?? (batches.ready() ? undefined : held.shift());
   }
 
   async function openAside(): Promise<void> {
     try {
       await aside.open();
       if (state !== 'preparing') return;
+      aside.begin?.();
       state = 'running';
       pump();
     } catch (error) {
@@ -120,12 +128,14 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     if (step !== undefined) return putAside(task, step.step, step.error);
     try {
       if (order === 'by-key' && aside.waits(task) && (await queued(task))) return;
+      flood?.enter(task);
       const event = await admitted(task, work);
       const claim = aside.claim([task]);
       const { once, onceBatch } = claim;
       const attempt = { signal: aborter.signal, attempt: task.attempt, once, onceBatch };
       const outcome = await work.one(event, attempt);
       await claim.settle();
+      flood?.worked(task);
       finish(task, outcome);
     } catch (error) {
       await failed(task, error);
@@ -133,31 +143,23 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
   }
 
   /** Puts a record behind those of its key that wait; false when none waits any more. */
-  async function queued(task: Task<E>): Promise<boolean> {
-    try {
-      await admitted(task, work);
-    } catch (error) {
-      // What means nothing queues too, so that it is tried, and dies, in its turn.
-      if (routed(error, policy.routes).kind === 'unavailable') throw error;
-    }
-    const kept = await aside.append(task);
-    if (kept === 'gone') return false;
-    if (kept === 'kept') {
-      finish(task, 'parked');
-      return true;
-    }
-    if (!fetching.lacksRoom()) log.warn('parked key is full', addressOf(task));
+  async function queued(first: Task<E>): Promise<boolean> {
+    const { kept, isGone, roomless } = await follow(first);
+    for (const task of kept) finish(task, 'parked');
+    if (roomless === undefined) return !isGone;
+    if (!fetching.lacksRoom()) log.warn('parked key is full', addressOf(roomless));
     fetching.room(1);
     after(fullAgainMs, () => {
-      held.push(task);
+      held.push(roomless);
       fetching.room(-1);
       pump();
     });
     return true;
   }
 
-  async function failed(task: Task<E>, error: unknown): Promise<void> {
-    if (isOver(error)) return;
+  async function failed(task: Task<E>, cause: unknown): Promise<void> {
+    if (isOver(cause)) return;
+    const error = flood === undefined ? cause : flood.judge(task, cause);
     const { attempt, conflicts } = task;
     const failure = routed(error, policy.routes);
     const step = afterFailure(failure, { attempt, conflicts, pauses }, policy, random);
@@ -201,55 +203,6 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
       options.onFenced();
     }
     return aborter.signal.aborted || (error instanceof Error && error.name === 'Ended');
-  }
-
-  /** One transaction for many; when it fails, its records go one by one, each in its key's lane. */
-  async function runBatch(): Promise<void> {
-    if (work.many === undefined) return;
-    batchRuns = true;
-    const tasks = nextBatch();
-    try {
-      const { good, apart } = await takeBatch(tasks, { order, policy, work });
-      if (good.length > 0) {
-        const claim = aside.claim(good.map(({ task }) => task));
-        const attempt = { signal: aborter.signal, attempt: 1, once: claim.onceBatch };
-        const events = good.map(({ event }) => event);
-        const outcomes = await work.many(events, attempt);
-        await claim.settle();
-        good.forEach(({ task }, at) => {
-          finish(task, outcomes[at] ?? 'handled');
-        });
-      }
-      // Only now: in its lane a record could run beside one of its key that is before it, in the batch.
-      for (const task of apart) toLane(task);
-    } catch (error) {
-      if (isOver(error)) return;
-      const failure = routed(error, policy.routes);
-      if (failure.kind === 'unavailable') {
-        batchQueue = [...tasks, ...batchQueue];
-        pause(pauseMs(), error);
-        return;
-      }
-      log.info('batch is handled one by one', { topic, partition, records: tasks.length, error });
-      for (const task of tasks) toLane(task);
-    } finally {
-      batchRuns = false;
-    }
-  }
-
-  function nextBatch(): Task<E>[] {
-    const batch: Task<E>[] = [];
-    let taken = 0;
-    while (batch.length < batchMax) {
-      const task = batchQueue[taken];
-      if (task === undefined) break;
-      taken += 1;
-      // Behind a record of its key that is still being tried, or waits aside.
-      if (order === 'by-key' && (lanes.has(keyOf(task)) || aside.waits(task))) toLane(task);
-      else batch.push(task);
-    }
-    batchQueue = batchQueue.slice(taken);
-    return batch;
   }
 
   function toLane(task: Task<E>): void {
@@ -326,7 +279,7 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
         fetching.count(1, sizeOf(record));
         const task = taskOf(record, now);
         if (work.many === undefined) toLane(task);
-        else batchQueue.push(task);
+        else batches.add(task);
       }
       lowWater.reach(next);
       fetching.show();

@@ -11,6 +11,7 @@ export const faults = {
   'commit-highest': 'the highest finished offset is committed instead of the low-water mark',
   'gone-is-done': 'an append that finds no line counts as kept',
   'append-unlocked': 'a follower is inserted without locking (or re-checking) its line',
+  'append-past-full': 'behind a follower that found no room a later one is kept',
   'park-asks-inbox-first': 'parking looks for the inbox row before it looks for the line',
   early: 'the driver does not wait for not_before',
   'drain-unordered': 'the driver takes any record of the line instead of the first',

@@ -8,6 +8,7 @@ import {
   type Parkable,
   type Parked,
   type ParkingStore,
+  type Queued,
   type Verdict,
 } from '../parking/store.ts';
 import type { Database, Tx } from './database.ts';
@@ -195,11 +196,12 @@ export function createModelStore(actor: Actor, options: ModelStoreOptions): Park
     park: (of, record, firstFailedAt, verdict) =>
       owned(of, (tx) => park(tx, of.place.partition, record, firstFailedAt, verdict)),
 
-    append: (of, record, caps) =>
+    append: (of, wanted, caps) =>
       owned(of, async (tx) => {
-        const outcome = await append(tx, of.place.partition, record, caps);
-        count(`append ${outcome}`);
-        return outcome;
+        const outcomes = await append(tx, of.place.partition, wanted, caps);
+        for (const outcome of outcomes) count(`append ${outcome}`);
+        if (outcomes.length > 1) count('appended together');
+        return outcomes;
       }),
 
     look: (of) =>
@@ -271,21 +273,22 @@ export function createModelStore(actor: Actor, options: ModelStoreOptions): Park
       }),
   };
 
-  async function append(
-    tx: Tx,
-    p: number,
-    record: Parkable,
-    caps: Caps,
-  ): Promise<'kept' | 'kept already' | 'gone' | 'full'> {
-    const key = record.key?.toString('latin1') ?? '';
+  async function append(tx: Tx, p: number, wanted: readonly Parkable[], caps: Caps): Promise<Queued[]> {
+    const key = wanted[0]?.key?.toString('latin1') ?? '';
     const line = fault === 'append-unlocked' ? tables.lineOf(p, key) : await lockedLine(tx, p, key);
     if (fault === 'append-unlocked') await database.statement(tx);
-    if (line === undefined) return 'gone';
-    if (Number(record.offset) <= line.lastOffset) return 'kept already';
+    if (line === undefined) return wanted.map(() => 'gone');
     const inPartition = [...lines.values()].reduce((sum, it) => sum + (it.p === p ? it.depth : 0), 0);
-    if (line.depth >= caps.lineRecords || inPartition >= caps.partitionRecords) return 'full';
-    queueIn(tx, line, record);
-    return 'kept';
+    let kept = 0;
+    let isFull = false;
+    return wanted.map((record) => {
+      if (!isFull && Number(record.offset) <= line.lastOffset) return 'kept already';
+      isFull ||= line.depth + kept >= caps.lineRecords || inPartition + kept >= caps.partitionRecords;
+      if (isFull && !(fault === 'append-past-full' && random.chance(0.5))) return 'full';
+      queueIn(tx, line, record);
+      kept += 1;
+      return 'kept';
+    });
   }
 
   /** A statement of its own, without a lock; what it found is old when it arrives. */

@@ -46,9 +46,9 @@ export function plantedAside<E>(aside: Aside<E>, actor: Actor, { fault, schedule
   if (fault === 'gone-is-done') {
     return {
       ...aside,
-      async append(task) {
-        const kept = await aside.append(task);
-        return kept === 'gone' ? 'kept' : kept;
+      async append(tasks) {
+        const statuses = await aside.append(tasks);
+        return statuses.map((status) => (status === 'gone' ? 'kept' : status));
       },
     };
   }

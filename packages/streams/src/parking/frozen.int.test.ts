@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
 import { Fenced } from './store.ts';
-import { aParkable, atOnce, openParking, openTransaction, type ParkingScene, roomy } from './testing.ts';
+import {
+  aParkable,
+  appendOne,
+  atOnce,
+  openParking,
+  openTransaction,
+  type ParkingScene,
+  roomy,
+} from './testing.ts';
 
 describe('an owner beside others', function () {
   this.timeout(60_000);
@@ -58,7 +66,7 @@ describe('an owner beside others', function () {
     appending.release();
     assert.deepEqual(await leaving, { kind: 'done', value: undefined, lineGone: false });
     assert.equal((await scene.headsOf(lease))[0]?.inbox_id, 'follower');
-    assert.equal(await scene.store.append(lease, aParkable(7), roomy), 'kept');
+    assert.equal(await appendOne(scene.store, lease, aParkable(7), roomy), 'kept');
   });
 });
 

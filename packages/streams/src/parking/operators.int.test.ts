@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'mocha';
 import type { Lease } from './store.ts';
-import { anError, aParkable, atOnce, dead, later, openParking, type ParkingScene, roomy } from './testing.ts';
+import {
+  anError,
+  aParkable,
+  appendOne,
+  atOnce,
+  dead,
+  later,
+  openParking,
+  type ParkingScene,
+  roomy,
+} from './testing.ts';
 
 type Status = { record_id: string; status: string };
 
@@ -28,7 +38,7 @@ describe('what operators do to parked records', function () {
     assert.ok(head);
     const parked = await scene.store.park(lease, head, Date.now(), verdict);
     assert.ok(parked.kind === 'parked');
-    for (const follower of followers) await scene.store.append(lease, follower, roomy);
+    for (const follower of followers) await appendOne(scene.store, lease, follower, roomy);
     const { rows } = await scene.admin.query<{ id: string }>(
       'SELECT id::text FROM streams.parked_record WHERE parked_id = $1 ORDER BY "offset"',
       [parked.lineId],
@@ -111,7 +121,7 @@ describe('what operators do to parked records', function () {
     // A second copy of an event that its group has handled.
     const copy = aParkable(9, 'b', { inbox_id: records[0]?.inbox_id ?? '' });
     await scene.store.park(lease, aParkable(8, 'b'), Date.now(), dead);
-    await scene.store.append(lease, copy, roomy);
+    await appendOne(scene.store, lease, copy, roomy);
     const { rows } = await scene.admin.query<{ id: string }>(
       'SELECT max(id)::text AS id FROM streams.parked_record',
     );
@@ -290,7 +300,7 @@ describe('what operators do to parked records', function () {
     const [done, released, kept] = await Promise.all([
       scene.store.attempt(lease, head, [head.inbox_id], noEffect),
       releaseOf(lineId),
-      scene.store.append(lease, aParkable(8, 'a', { tenant_id: tenant }), roomy),
+      appendOne(scene.store, lease, aParkable(8, 'a', { tenant_id: tenant }), roomy),
     ]);
     // Whoever came first: one of the two had the head, or each one head after the other.
     assert.deepEqual(released, ['released']);

@@ -65,6 +65,10 @@ export function createParking<E>(options: ParkingOptions<E>): Aside<E> {
       if (hasEnded) return;
       lease = assigned.lease;
       parked = assigned.parked;
+    },
+
+    begin() {
+      if (hasEnded || lease === undefined || driver !== undefined) return;
       driver = startDriver<E>({
         ...options,
         lease,
@@ -82,11 +86,13 @@ export function createParking<E>(options: ParkingOptions<E>): Aside<E> {
       return key !== null && parked.has(key);
     },
 
-    async append(task) {
-      const kept = await again(() => store.append(held(), parkableOf(task), caps), 'append', around);
-      const key = keyOf(task);
-      if (kept === 'gone' && key !== null) parked.delete(key);
-      return kept === 'kept already' ? 'kept' : kept;
+    async append(tasks) {
+      const records = tasks.map(parkableOf);
+      const statuses = await again(() => store.append(held(), records, caps), 'append', around);
+      const [first] = tasks;
+      const key = first === undefined ? null : keyOf(first);
+      if (key !== null && statuses.includes('gone')) parked.delete(key);
+      return statuses.map((status) => (status === 'kept already' ? 'kept' : status));
     },
 
     async setAside(task, step, error) {

@@ -5,6 +5,7 @@ import { Fenced } from './store.ts';
 import {
   anError,
   aParkable,
+  appendOne,
   atOnce,
   dead,
   later,
@@ -51,7 +52,7 @@ describe('the owner’s steps in Postgres', function () {
     for (const step of [
       () => store.handle(lease, ['x'], noEffect),
       () => store.park(lease, aParkable(2, 'b'), Date.now(), later),
-      () => store.append(lease, aParkable(2), roomy),
+      () => appendOne(store, lease, aParkable(2), roomy),
       () => store.look(lease),
       () => store.attempt(lease, head, [head.inbox_id], noEffect),
       () => store.fail(lease, head, later),
@@ -102,9 +103,10 @@ describe('the owner’s steps in Postgres', function () {
     const { store } = scene;
     await store.park(lease, aParkable(5), Date.now(), atOnce);
     const outcomes = [];
-    for (const offset of [6, 7, 6, 3, 9]) outcomes.push(await store.append(lease, aParkable(offset), roomy));
+    for (const offset of [6, 7, 6, 3, 9])
+      outcomes.push(await appendOne(store, lease, aParkable(offset), roomy));
     assert.deepEqual(outcomes, ['kept', 'kept', 'kept already', 'kept already', 'kept']);
-    assert.equal(await store.append(lease, aParkable(6, 'b'), roomy), 'gone');
+    assert.equal(await appendOne(store, lease, aParkable(6, 'b'), roomy), 'gone');
     const heads = await store.due(lease, 10);
     assert.deepEqual(
       heads.map(({ offset, attempt }) => [offset, attempt]),
@@ -123,7 +125,7 @@ describe('the owner’s steps in Postgres', function () {
     let { lease } = await store.assign(place, 'test');
     await store.park(lease, aParkable(1), Date.now(), later);
     const append = (offset: number, caps: Partial<typeof roomy>) =>
-      store.append(lease, aParkable(offset), { ...roomy, ...caps });
+      appendOne(store, lease, aParkable(offset), { ...roomy, ...caps });
     assert.equal(await append(2, { lineRecords: 1 }), 'full');
     assert.equal(await append(2, { lineBytes: 100 }), 'full');
     assert.equal(await append(2, { partitionRecords: 1 }), 'full');
@@ -137,7 +139,7 @@ describe('the owner’s steps in Postgres', function () {
     const { place, lease } = await assigned();
     const { store } = scene;
     const parked = await store.park(lease, aParkable(5), Date.now(), atOnce);
-    await store.append(lease, aParkable(6), roomy);
+    await appendOne(store, lease, aParkable(6), roomy);
     const seen: string[] = [];
     const gone: boolean[] = [];
     for (const head of await store.due(lease, 10)) {
@@ -161,7 +163,7 @@ describe('the owner’s steps in Postgres', function () {
       assert.ok(head);
       const [done, kept] = await Promise.all([
         store.attempt(lease, head, [head.inbox_id], noEffect),
-        store.append(lease, aParkable(2), roomy),
+        appendOne(store, lease, aParkable(2), roomy),
       ]);
       assert.ok(done.kind === 'done');
       const lines = await scene.linesOf(place);
@@ -174,7 +176,7 @@ describe('the owner’s steps in Postgres', function () {
     const { lease } = await assigned();
     const { store } = scene;
     const parked = await store.park(lease, aParkable(5), Date.now(), atOnce);
-    await store.append(lease, aParkable(6), roomy);
+    await appendOne(store, lease, aParkable(6), roomy);
     const [head, follower] = await store.due(lease, 10);
     assert.ok(head && follower && parked.kind === 'parked');
     // Not before those in front of it have left.
@@ -248,7 +250,7 @@ describe('the owner’s steps in Postgres', function () {
     assert.equal(await scene.outcomeOf(place, record.inbox_id), 'released');
     const head = aParkable(6, 'b');
     await store.park(lease, head, Date.now(), atOnce);
-    await store.append(lease, aParkable(7, 'b'), roomy);
+    await appendOne(store, lease, aParkable(7, 'b'), roomy);
     const [due] = await scene.headsOf(lease);
     assert.ok(due);
     assert.equal(await store.fail(lease, due, skipped), 'booked');
@@ -286,7 +288,7 @@ describe('the owner’s steps in Postgres', function () {
     const record = aParkable(1, null, { key, value: Buffer.from([0, 1, 255]), headers });
     const verdict = { ...atOnce, error: { ...anError, message: 'a\0b\uD800' } };
     await store.park(lease, record, Date.now(), verdict);
-    assert.equal(await store.append(lease, { ...aParkable(2), key }, roomy), 'kept');
+    assert.equal(await appendOne(store, lease, { ...aParkable(2), key }, roomy), 'kept');
     const [head] = await scene.headsOf(lease);
     assert.ok(head);
     assert.deepEqual([head.key, head.value, head.timestamp], [key, record.value, record.timestamp]);

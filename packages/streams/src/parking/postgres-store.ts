@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { storable, storedHeaders } from './headers.ts';
 import { createLook } from './look.ts';
 import { headOf, letterOf, type Row } from './rows.ts';
-import { type Caps, Fenced, type Lease, type Parkable, type ParkingStore, type Verdict } from './store.ts';
+import { Fenced, type Lease, type Parkable, type ParkingStore, type Queued, type Verdict } from './store.ts';
 import { together } from './together.ts';
 
 type Mark = { recordId: number; deaths: number };
@@ -117,17 +117,27 @@ export function postgresStore(pool: pg.Pool): ParkingStore {
       return { kind: 'parked', lineId: Number(row.line_id), detached: row.detached === true };
     },
 
-    async append(lease, record, caps) {
+    async append(lease, records, caps) {
+      const { lineRecords, lineBytes, partitionRecords } = caps;
+      const grown = (estimates.get(lease) ?? 0) + records.length;
+      const columns = records.map(columnsOf);
+      const column = (at: number) => columns.map((of) => of[at]);
       const [row] = await rowsOf(pool, {
         name: 'ragline_parking_append',
-        text: 'SELECT streams.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS status',
-        values: [...held(lease), ...columnsOf(record), ...capsOf(caps, estimates.get(lease) ?? 0)],
+        text: 'SELECT streams.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS statuses',
+        values: [
+          ...held(lease),
+          records[0]?.key,
+          ...[0, 2, 3, 4, 5, 6, 7].map(column),
+          lineRecords,
+          lineBytes,
+          grown > partitionRecords ? partitionRecords : null,
+        ],
       });
-      const status = row?.status;
-      if (status === 'kept') grow(lease, 1);
-      if (status === 'kept' || status === 'kept already' || status === 'gone' || status === 'full')
-        return status;
-      throw new TypeError(`streams.append says ${String(status)}`);
+      const statuses = Array.isArray(row?.statuses) ? row.statuses.map(queuedOf) : [];
+      if (statuses.length !== records.length) throw new TypeError('streams.append gave too few outcomes');
+      grow(lease, statuses.filter((status) => status === 'kept').length);
+      return statuses;
     },
 
     look,
@@ -207,8 +217,9 @@ function columnsOf(record: Parkable): unknown[] {
   return [offset, key, tenant_id, event_id, inbox_id, value, stored, timestamp];
 }
 
-function capsOf({ lineRecords, lineBytes, partitionRecords }: Caps, estimate: number): unknown[] {
-  return [lineRecords, lineBytes, estimate >= partitionRecords ? partitionRecords : null];
+function queuedOf(status: unknown): Queued {
+  if (status === 'kept' || status === 'kept already' || status === 'gone' || status === 'full') return status;
+  throw new TypeError(`streams.append says ${String(status)}`);
 }
 
 function errorOf(verdict: Verdict): string | null {

@@ -76,6 +76,8 @@ export type Letter = Parkable & {
   firstFailedAt: number | undefined;
 };
 
+export type Queued = 'kept' | 'kept already' | 'gone' | 'full';
+
 export type Parked = { kind: 'parked'; lineId: number; detached: boolean } | { kind: 'handled' };
 
 /**
@@ -94,8 +96,8 @@ export type ParkingStore<Tx = pg.PoolClient> = {
   ): Promise<T>;
   /** P: the record becomes the head of a line; one without a key, or skipped, of a detached one. */
   park(lease: Lease, record: Parkable, firstFailedAt: number, verdict: Verdict): Promise<Parked>;
-  /** C: the record queues in its key's line. */
-  append(lease: Lease, record: Parkable, caps: Caps): Promise<'kept' | 'kept already' | 'gone' | 'full'>;
+  /** C: records of one key queue in its line, in their order; behind one that is refused no other is kept. */
+  append(lease: Lease, records: readonly Parkable[], caps: Caps): Promise<Queued[]>;
   /** D1, without reading anything: is something due, is something unannounced? */
   look(lease: Lease): Promise<{ due: boolean; letters: boolean }>;
   /** D1: heads of lines that are due, each with some of its followers behind it, in order. */

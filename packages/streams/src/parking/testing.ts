@@ -3,7 +3,17 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { poolOf, scratchDatabase } from '../../../postgres/src/testing.ts';
 import { postgresStore } from './postgres-store.ts';
-import type { Head, Lease, Parkable, ParkedError, Place, Verdict } from './store.ts';
+import type {
+  Caps,
+  Head,
+  Lease,
+  Parkable,
+  ParkedError,
+  ParkingStore,
+  Place,
+  Queued,
+  Verdict,
+} from './store.ts';
 
 export type ParkingScene = Awaited<ReturnType<typeof openParking>>;
 
@@ -107,6 +117,16 @@ export const atOnce: Verdict = { kind: 'retry', delayMs: 0, error: anError };
 export const dead: Verdict = { kind: 'dead', skip: false, error: anError };
 export const skipped: Verdict = { kind: 'dead', skip: true, error: anError };
 export const roomy = { lineRecords: 100, lineBytes: 1_000_000, partitionRecords: 1_000 };
+
+export async function appendOne(
+  store: ParkingStore,
+  lease: Lease,
+  record: Parkable,
+  caps: Caps,
+): Promise<Queued | undefined> {
+  const [status] = await store.append(lease, [record], caps);
+  return status;
+}
 
 /** A client that is inside a transaction and stays there. */
 export async function openTransaction(pool: pg.Pool): Promise<pg.PoolClient> {

@@ -68,7 +68,7 @@ export function createTiers<E>(options: TiersOptions): Aside<E> {
   return {
     open: async () => {},
     waits: () => false,
-    append: async () => 'gone',
+    append: async (tasks) => tasks.map(() => 'gone'),
     setAside,
     claim: (tasks) => {
       const closes = policy.whenExhausted !== 'keep-trying';
