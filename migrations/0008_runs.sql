@@ -34,6 +34,11 @@ CREATE FUNCTION streams.begin_run(p_group text, p_topic text, p_partition int, p
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM streams.require_group(p_group);
+  -- Of records that were taken out aside, by an operator or with their line, nobody says that they are done; one that
+  -- still ends processes is begun anew sooner than this.
+  DELETE FROM streams.started s
+   WHERE s.group_id = p_group AND s.topic = p_topic AND s.partition = p_partition
+     AND s.at < clock_timestamp() - interval '1 day';
   INSERT INTO streams.run AS r (group_id, topic, partition, run_id) VALUES (p_group, p_topic, p_partition, p_run)
   ON CONFLICT (group_id, topic, partition) DO UPDATE
     -- Its answer may have been lost: then it asks again, and is not its own predecessor.

@@ -45,6 +45,11 @@ export function consumerMetrics(metrics: Metrics, group: string) {
     'Whether a group waits because most of what it tries fails: 1 it does.',
     ['group'],
   );
+  const abandoned = metrics.gauge(
+    'ragline_handlers_abandoned',
+    'Handlers that were given up at their deadline and still run.',
+    ['group'],
+  );
   const joins = metrics.counter('ragline_consumer_joins_total', 'Assignments received.', ['group']);
   const restarts = metrics.counter('ragline_consumer_restarts_total', 'Consumers built anew.', [
     'group',
@@ -67,6 +72,7 @@ export function consumerMetrics(metrics: Metrics, group: string) {
     },
     late: (tier: string, seconds: number) => lateness.observe({ group, tier }, seconds),
     flooded: (isFlooded: boolean) => flooded.set({ group }, isFlooded ? 1 : 0),
+    abandoned: (count: number) => abandoned.set({ group }, count),
     joined: () => joins.inc({ group }),
     restarted: (reason: string) => restarts.inc({ group, reason }),
   };

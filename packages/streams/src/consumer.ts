@@ -129,6 +129,8 @@ async function run<E extends Addressed>(
       run.end();
       run.abort();
       if (!assignment.runs().includes(run)) return;
+      // Each of its transactions says so.
+      if (fenced.some((it) => it.topic === topic && it.partition === partition)) return;
       assignment.fenced(topic, partition);
       fenced.push({ topic, partition });
     };
@@ -141,7 +143,6 @@ async function run<E extends Addressed>(
       batchMax,
       onFinished: finished,
       onFetching,
-      onFenced,
       log,
       random: Math.random,
     });

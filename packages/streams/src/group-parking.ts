@@ -11,7 +11,7 @@ import type { Producer } from './producer.ts';
 import type { RunPlace } from './retry/crashes.ts';
 import type { RetryOptions } from './run-parts.ts';
 import type { Slots } from './slots.ts';
-import type { Work } from './task.ts';
+import type { Task, Work } from './task.ts';
 
 export type GroupParkingOptions<E> = {
   groupId: string;
@@ -22,23 +22,27 @@ export type GroupParkingOptions<E> = {
   log: Logger;
 };
 
-/** What attempts at parked records run is given for each partition; so is who is told that its lease is lost. */
+/**
+ * What attempts at parked records run is given for each partition; so is who is told that its lease is lost, and who
+ * is told that the driver is done with a record: handled, or its death stored.
+ */
 export type GroupParking<E> = (
   place: RunPlace,
   work: Work<E>,
   policy: RetryPolicy,
   onFenced: () => void,
+  onSettled: (task: Task<E>) => void,
 ) => Aside<E>;
 
 /** Gives undefined without a pool: nothing can be parked. */
 export function groupParking<E>(group: GroupParkingOptions<E>): GroupParking<E> | undefined {
-  const { groupId, slots, producer, onFinished, log } = group;
+  const { groupId, slots, producer, log } = group;
   const { pool, deadHead = 'wait', caps } = group.options;
   if (pool === undefined) return undefined;
   // One for all partitions: it asks for what is due in all of them at once.
   const store = postgresStore(pool);
-  const own = { store, slots, onFinished, log, deadHead, caps: { ...defaultCaps, ...caps } };
-  return (place, work, policy, onFenced) =>
+  const own = { store, slots, log, deadHead, caps: { ...defaultCaps, ...caps } };
+  return (place, work, policy, onFenced, onSettled) =>
     createParking<E>({
       ...own,
       place: { group_id: groupId, ...place },
@@ -48,6 +52,10 @@ export function groupParking<E>(group: GroupParkingOptions<E>): GroupParking<E> 
       clock: systemClock,
       random: Math.random,
       announce: announceTo(producer),
+      onFinished(task, outcome) {
+        onSettled(task);
+        group.onFinished(task, outcome);
+      },
       onFenced,
     });
 }

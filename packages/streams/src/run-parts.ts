@@ -11,10 +11,18 @@ import type { Caps } from './parking/store.ts';
 import type { Producer } from './producer.ts';
 import type { ConsumedRecord } from './record.ts';
 import { createCrashes, postgresRuns, type RunNotes, type RunPlace } from './retry/crashes.ts';
-import { withDeadline } from './retry/deadline.ts';
+import { createAbandoned, withDeadline } from './retry/deadline.ts';
 import { createFloodGuard, type FloodLimits, usualFloodLimits } from './retry/flood-guard.ts';
 import { gathered } from './retry/gathered.ts';
-import { type Addressed, ofReturned, withFailpoints, withFloodGuard, withTiming } from './retry/guards.ts';
+import {
+  type Addressed,
+  createFloodGate,
+  type FloodGate,
+  ofReturned,
+  withFailpoints,
+  withFloodGuard,
+  withTiming,
+} from './retry/guards.ts';
 import { replayTopicOf, retryTopicsOf, tierNameOf, tierTopicOf } from './retry/names.ts';
 import { notBeforeOf, returnedTask } from './retry/origin.ts';
 import { createTiers } from './retry/tiers.ts';
@@ -46,6 +54,8 @@ export type RunParts<E> = {
   aside: Aside<E>;
   policy: RetryPolicy;
   taskOf: (record: ConsumedRecord, now: number) => Task<E>;
+  flood: FloodGate<E> | undefined;
+  onFenced(): void;
 };
 
 export type RunPartsOptions<E> = {
@@ -61,6 +71,7 @@ export type RunPartsOptions<E> = {
 };
 
 const usualDeadlineMs = 60_000;
+const abandonedMax = 100;
 
 export function createRunParts<E extends Addressed>(parts: RunPartsOptions<E>) {
   const { options, groupId, order, producer, offsets, shown, log } = parts;
@@ -89,11 +100,16 @@ export function createRunParts<E extends Addressed>(parts: RunPartsOptions<E>) {
           else log.warn('group goes on: what it tried has worked', { group: groupId });
         });
 
+  const abandoned = createAbandoned(abandonedMax, (count) => {
+    shown.abandoned(count);
+    if (count >= abandonedMax) log.error('handlers that were given up do not end', { group: groupId, count });
+  });
   const crashes =
     pool === undefined
       ? undefined
       : createCrashes({
           store: postgresRuns(pool, groupId),
+          whenCrashed: whenExhausted === 'keep-trying' ? 'wait' : 'give-up',
           groupId,
           log,
           async bounds({ topic, partition }) {
@@ -103,28 +119,36 @@ export function createRunParts<E extends Addressed>(parts: RunPartsOptions<E>) {
         });
 
   /** @param onFenced told when another owner has the partition's lease */
-  function partsOf({ topic, partition }: RunPlace, onFenced: () => void): RunParts<E> {
+  function partsOf({ topic, partition }: RunPlace, onLost: () => void): RunParts<E> {
     const tier = tiers.get(topic);
     const isReturned = hasTiers && (tier !== undefined || topic === replayTopicOf(groupId));
     // Of a record that comes back: the handler's event says where it was first met.
     const returnedAt = new WeakMap<E, bigint>();
     const offsetOf = (event: E) => returnedAt.get(event) ?? BigInt(event.offset);
     const notes = crashes?.notesOf<E>({ topic, partition }, offsetOf);
+    const onFenced = () => {
+      notes?.lost();
+      onLost();
+    };
 
     let work = options.failpoints ? withFailpoints(parts.work) : parts.work;
     work = withTiming(work, (seconds) => shown.handled(topic, seconds));
-    work = withDeadline(work, handlerDeadlineMs);
+    work = withDeadline(work, handlerDeadlineMs, abandoned);
     if (notes) work = notes.guard(work);
-    if (guard) work = withFloodGuard(work, guard, routes);
+    // What has failed before says nothing new, and an operator's replays must neither stop the group nor wait for it.
+    const flooding = isReturned ? undefined : guard;
+    if (flooding) work = withFloodGuard(work, flooding);
     if (isReturned) work = ofReturned(work, returnedAt, (record) => showLateness(tier, record));
 
     // What an operator sends back is tried once: the tiers have had their turn.
     const own = topic === replayTopicOf(groupId) && hasTiers ? { ...policy, delaysMs: [] } : policy;
     const aside =
-      parkingOf?.({ topic, partition }, work, own, onFenced) ??
-      createTiers<E>({ groupId, producer: together, pool, policy: own, isReturned, log });
+      parkingOf?.({ topic, partition }, work, own, onFenced, ({ record }) => {
+        void notes?.settled(BigInt(record.offset));
+      }) ?? createTiers<E>({ groupId, producer: together, pool, policy: own, isReturned, log });
     const taskOf = isReturned ? returnedTask<E> : newTask<E>;
-    return { work, aside: notes ? withNotes(aside, notes) : aside, policy: own, taskOf };
+    const flood = flooding && createFloodGate<E>(flooding, routes, `${topic}/${partition}`);
+    return { work, aside: notes ? withNotes(aside, notes) : aside, policy: own, taskOf, flood, onFenced };
   }
 
   function showLateness(tier: string | undefined, record: ConsumedRecord): void {
@@ -153,14 +177,30 @@ function policyOf({ retry, whenExhausted, routes }: RetryOptions): RetryPolicy {
   };
 }
 
+/** Notes are open before anything is tried, also by what runs aside; and a record's count is kept until it is stored there. */
 function withNotes<E>(aside: Aside<E>, notes: RunNotes<E>): Aside<E> {
+  let isOpen = false;
+  let hasEnded = false;
   return {
     ...aside,
     async open() {
-      await aside.open();
-      await notes.open();
+      // Once: to acquire anew would be to fence oneself.
+      if (!isOpen) await aside.open();
+      isOpen = true;
+      // It may have waited long, and the partition be another's by now.
+      if (!hasEnded) await notes.open();
+    },
+    async setAside(task, step, error) {
+      const outcome = await aside.setAside(task, step, error);
+      await notes.settled(BigInt(task.record.offset));
+      return outcome;
+    },
+    end() {
+      hasEnded = true;
+      aside.end?.();
     },
     async close() {
+      hasEnded = true;
       await aside.close();
       await notes.close();
     },

@@ -39,7 +39,7 @@ const log = createLogger({ service: 'notifications', level: config.logLevel, ins
 
 await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   // Past every handler's deadline: what never gives the processor back, no deadline reaches.
-  own(endWhenStuck({ afterMs: 60_000 }), (it) => it.stop());
+  own(endWhenStuck(), (it) => it.stop());
   own(startTracing({ service: 'notifications', instance, endpoint: config.otlpEndpoint }), (it) => it.stop());
   const metrics = createMetrics({ service: 'notifications' });
   const health = createHealth();

@@ -36,7 +36,11 @@ describe('counting records that end the process', () => {
       (error) => error instanceof PermanentError && error.code === 'crashed',
     );
     assert.equal(world.starts, 3);
-    await last.close();
+    // It is still counted: the process may end before its letter is stored, and it must not be started then.
+    const again = await world.run();
+    await assert.rejects(again.handle(deadly), /ended 3 times/);
+    assert.equal(world.starts, 3);
+    await again.settled(deadly);
     assert.equal(world.begun.size, 0);
   });
 
@@ -70,6 +74,69 @@ describe('counting records that end the process', () => {
     assert.deepEqual(await run.handleAll([{ offset: 9_999n }]), ['handled']);
   });
 
+  it('starts it once more an hour later where nothing is ever given up', async () => {
+    const world = aWorld('wait');
+    for (let start = 1; start <= 3; start += 1) {
+      void (await world.run()).handle({ offset: 3n, ends: 'process' });
+      await world.settled();
+    }
+    const run = await world.run();
+    await assert.rejects(run.handle({ offset: 3n }), /ended 3 times/);
+    await assert.rejects(run.handle({ offset: 3n }), /ended 3 times/);
+    assert.equal(await run.handle({ offset: 4n }), 'handled');
+    world.time.now += 3_600_000;
+    // A release that mends it has come meanwhile.
+    assert.equal(await run.handle({ offset: 3n }), 'handled');
+    assert.equal(world.begun.size, 0);
+  });
+
+  it('starts nothing that has waited until its assignment was over', async () => {
+    const world = aWorld();
+    for (let start = 1; start <= 2; start += 1) {
+      void (await world.run()).handle({ offset: 3n, ends: 'process' });
+      await world.settled();
+    }
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const run = await world.run(gate);
+    const before = run.handle({ offset: 9_999n });
+    await world.settled();
+    const aborter = new AbortController();
+    const suspect = run.handle({ offset: 3n }, aborter.signal);
+    const behind = run.handle({ offset: 10_000n }, aborter.signal);
+    aborter.abort();
+    open();
+    await before;
+    await assert.rejects(suspect, { name: 'AbortError' });
+    await assert.rejects(behind, { name: 'AbortError' });
+    assert.deepEqual(world.running, []);
+    assert.equal(world.begun.get(3n)?.starts, 2);
+  });
+
+  it('does not take the end of a run that had lost its partition for a clean one', async () => {
+    const world = aWorld();
+    const first = await world.run();
+    const second = await world.run();
+    first.lost();
+    await first.close();
+    assert.equal(await world.endedLate(), false);
+    await second.close();
+    await world.run();
+    assert.equal(world.unclean, 0);
+  });
+
+  it('ends a run that is closed while it is begun after its beginning, and begins none that is closed', async () => {
+    const world = aWorld();
+    const { notes } = world.notes();
+    const opening = notes.open();
+    await Promise.all([notes.close(), opening]);
+    await notes.open();
+    assert.deepEqual(world.asked, ['begin', 'end']);
+    const never = world.notes().notes;
+    await never.close();
+    await never.open();
+    assert.deepEqual(world.asked, ['begin', 'end']);
+  });
+
   it('notes records no longer once the run before has ended, if late', async () => {
     const world = aWorld();
     const first = await world.run();
@@ -83,7 +150,8 @@ describe('counting records that end the process', () => {
 });
 
 /** What Postgres would remember, and handlers that end the process by never returning. */
-function aWorld() {
+function aWorld(whenCrashed: 'give-up' | 'wait' = 'give-up') {
+  const time = { now: 0 };
   const place = { topic: 'orders.v1', partition: 0 };
   const asked: string[] = [];
   const begun = new Map<bigint, { starts: number; runId: string }>();
@@ -95,6 +163,7 @@ function aWorld() {
 
   const store: RunStore = {
     async begin(_, id) {
+      await turnOfTheLoop();
       asked.push('begin');
       unclean = latest === undefined || latest.ended ? 0 : unclean + 1;
       latest = { id, ended: false, before: latest?.ended === false ? latest.id : undefined };
@@ -130,13 +199,17 @@ function aWorld() {
       return unclean;
     },
     endedLate: () => store.endedLate(place, latest?.id ?? ''),
-    settled: () => new Promise((resolve) => setImmediate(resolve)),
+    time,
+    settled: turnOfTheLoop,
+    notes() {
+      const bounds = async () => ({ committed: 0n, end: 20_000n });
+      const options = { store, bounds, whenCrashed, groupId: 'test', log: quiet, now: () => time.now };
+      return { notes: createCrashes(options).notesOf<Event>(place, ({ offset }) => offset) };
+    },
     /** A process of its own, whose handlers wait for the gate. */
     async run(gate: Promise<void> = Promise.resolve()) {
       running = [];
-      const bounds = async () => ({ committed: 0n, end: 20_000n });
-      const { notesOf } = createCrashes({ store, bounds, groupId: 'test', log: quiet });
-      const notes = notesOf<Event>(place, ({ offset }) => offset);
+      const { notes } = this.notes();
       await notes.open();
       const work: Work<Event> = {
         admit: () => ({ offset: 0n }),
@@ -155,16 +228,21 @@ function aWorld() {
         },
       };
       const guarded = notes.guard(work);
-      const attempt = { signal: new AbortController().signal, attempt: 1 };
+      const never = new AbortController().signal;
       const once = async () => undefined;
       const onceBatch = async (): Promise<never> => {
         throw new Error('not used');
       };
       return {
-        handle: (event: Event) => guarded.one(event, { ...attempt, once, onceBatch }),
-        handleAll: async (events: Event[]) => guarded.many?.(events, { ...attempt, once: onceBatch }),
+        handle: (event: Event, signal = never) => guarded.one(event, { signal, attempt: 1, once, onceBatch }),
+        handleAll: async (events: Event[]) =>
+          guarded.many?.(events, { signal: never, attempt: 1, once: onceBatch }),
+        settled: ({ offset }: Event) => notes.settled(offset),
+        lost: () => notes.lost(),
         close: () => notes.close(),
       };
     },
   };
 }
+
+const turnOfTheLoop = () => new Promise((resolve) => setImmediate(resolve));

@@ -28,23 +28,39 @@ export type CrashesOptions = {
   store: RunStore;
   /** Where the group has committed, and where the log ends; asked after an unclean run only. */
   bounds(place: RunPlace): Promise<{ committed: bigint | undefined; end: bigint | undefined }>;
+  /**
+   * What becomes of a record that has ended the process three times. wait: it stands in its lane and is started once
+   * more when the run is an hour old: where nothing is given up, one death an hour in place of one after another.
+   */
+  whenCrashed: 'give-up' | 'wait';
   groupId: string;
   log: Logger;
+  now?: () => number;
 };
 
 export type RunNotes<E> = {
+  /** Notes the run, unless it is closed by then; after an error it is opened again. */
   open(): Promise<void>;
   guard(work: Work<E>): Work<E>;
+  /** The record is put aside, and that is stored: what was counted of it is cleared. */
+  settled(offset: bigint): Promise<void>;
+  /** Another member has the partition, without our having been asked: that is no clean end. */
+  lost(): void;
+  /** Notes the run's end, if its beginning was noted. */
   close(): Promise<void>;
 };
 
+export const crashedCode = 'crashed';
+
 const startsMax = 3;
+const onceMoreAfterMs = 3_600_000;
 // A partition has at most 4,000 records open at once, and commits a few times a second.
 const reach = 5_000n;
 const askAgainMs = 1_000;
 const askTimes = 20;
 
-export function createCrashes({ store, bounds, groupId, log }: CrashesOptions) {
+export function createCrashes(options: CrashesOptions) {
+  const { store, bounds, whenCrashed, groupId, log, now = Date.now } = options;
   // Over all partitions: a record of another one may be who ends the process.
   const { alone, together }: Alone = createAlone();
 
@@ -54,11 +70,22 @@ export function createCrashes({ store, bounds, groupId, log }: CrashesOptions) {
     let begun = new Map<bigint, number>();
     let until: bigint | undefined;
     let asking: NodeJS.Timeout | undefined;
+    // A begin that was sent, whatever came of it.
+    let opening: Promise<void> | undefined;
+    let openedAt = now();
+    let isLost = false;
     let closed: Promise<void> | undefined;
 
     const isSuspect = (offset: bigint) => (until !== undefined && offset < until) || begun.has(offset);
 
-    async function open(): Promise<void> {
+    function open(): Promise<void> {
+      if (closed !== undefined) return Promise.resolve();
+      opening = begin();
+      return opening;
+    }
+
+    async function begin(): Promise<void> {
+      openedAt = now();
       const run = await store.begin(place, runId);
       begun = run.begun;
       if (run.unclean === 0) return;
@@ -86,24 +113,44 @@ export function createCrashes({ store, bounds, groupId, log }: CrashesOptions) {
       }, askAgainMs);
     }
 
-    async function noted(offset: bigint, handle: () => Promise<string>): Promise<string> {
+    async function noted(
+      offset: bigint,
+      signal: AbortSignal,
+      handle: () => Promise<string>,
+    ): Promise<string> {
       const starts = begun.get(offset) ?? 1;
-      if (starts >= startsMax) {
-        await store.finish(place, offset);
-        begun.delete(offset);
-        throw new PermanentError('crashed', `The process ended ${starts} times while it handled this record`);
+      if (starts >= startsMax && (whenCrashed === 'give-up' || now() - openedAt < onceMoreAfterMs)) {
+        // Its count stays until the letter is stored: else it would be started anew if that fails.
+        throw new PermanentError(
+          crashedCode,
+          `The process ended ${starts} times while it handled this record`,
+        );
       }
       const start = async () => {
+        signal.throwIfAborted();
         await store.start(place, runId, offset);
         try {
           return await handle();
         } finally {
-          begun.delete(offset);
-          // What stays noted is cleared with the run; it has cost nobody anything.
-          await store.finish(place, offset).catch(() => {});
+          await settled(offset);
         }
       };
       return begun.has(offset) ? alone(start) : together(start);
+    }
+
+    async function settled(offset: bigint): Promise<void> {
+      begun.delete(offset);
+      // What stays noted is cleared with the run; it has cost nobody anything.
+      await store.finish(place, offset).catch(() => {});
+    }
+
+    async function end(): Promise<void> {
+      await opening?.catch(() => {});
+      clearTimeout(asking);
+      if (opening === undefined || isLost) return;
+      await store.end(place, runId).catch((error: unknown) => {
+        log.warn('the end of a run was not noted', { group: groupId, ...place, error });
+      });
     }
 
     return {
@@ -112,9 +159,14 @@ export function createCrashes({ store, bounds, groupId, log }: CrashesOptions) {
         admit,
         identityOf,
         async one(event, attempt) {
+          const { signal } = attempt;
           const offset = offsetOf(event);
-          const handle = () => one(event, attempt);
-          return isSuspect(offset) ? noted(offset, handle) : together(handle);
+          const handle = () => {
+            // It may have waited for another to be alone, and its assignment be over since.
+            signal.throwIfAborted();
+            return one(event, attempt);
+          };
+          return isSuspect(offset) ? noted(offset, signal, handle) : together(handle);
         },
         many:
           many &&
@@ -122,14 +174,21 @@ export function createCrashes({ store, bounds, groupId, log }: CrashesOptions) {
             if (events.some((event) => isSuspect(offsetOf(event)))) {
               throw new Error('The last run did not end: each record is handled by itself');
             }
-            return together(() => many(events, attempt));
+            return together(() => {
+              attempt.signal.throwIfAborted();
+              return many(events, attempt);
+            });
           }),
       }),
+      settled: async (offset) => {
+        if (begun.has(offset)) await settled(offset);
+      },
+      lost() {
+        isLost = true;
+      },
       close() {
         clearTimeout(asking);
-        closed ??= store.end(place, runId).catch((error: unknown) => {
-          log.warn('the end of a run was not noted', { group: groupId, ...place, error });
-        });
+        closed ??= end();
         return closed;
       },
     };

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import type pg from 'pg';
-import { failureOf, HandlerDeadlineError } from '../errors.ts';
+import { failureOf, HandlerDeadlineError, UnavailableError } from '../errors.ts';
 import type { Once, OnceBatch, Work } from '../task.ts';
-import { withDeadline } from './deadline.ts';
+import { createAbandoned, withDeadline } from './deadline.ts';
 
 describe('a handler’s deadline', () => {
   it('fails what does not end, aborts it, and ends its transaction before anything else is told', async () => {
@@ -25,6 +25,7 @@ describe('a handler’s deadline', () => {
         return 'handled';
       }),
       5,
+      anyNumber,
     );
     await assert.rejects(work.one('event', attemptWith(once)), HandlerDeadlineError);
     assert.ok((await aborted.promise) instanceof HandlerDeadlineError);
@@ -42,6 +43,7 @@ describe('a handler’s deadline', () => {
         return 'handled';
       }),
       5,
+      anyNumber,
     );
     const once: Once = async (effect) => effect({} as pg.PoolClient);
     await assert.rejects(work.one('event', attemptWith(once)), HandlerDeadlineError);
@@ -57,11 +59,34 @@ describe('a handler’s deadline', () => {
         return `${signal.aborted} ${await once(async () => 'effect')}`;
       }),
       60_000,
+      anyNumber,
     );
     const once: Once = async (effect) => effect({} as pg.PoolClient);
     assert.equal(await work.one('event', { ...attemptWith(once), signal: aborter.signal }), 'true effect');
   });
+
+  it('counts those that run on, and begins no other when there are too many', async () => {
+    const counts: number[] = [];
+    const gate = Promise.withResolvers<string>();
+    const abandoned = createAbandoned(2, (count) => counts.push(count));
+    const work = withDeadline(
+      aWork(async () => gate.promise),
+      5,
+      abandoned,
+    );
+    const once: Once = async () => undefined;
+    const given = () => work.one('event', attemptWith(once));
+    await Promise.all([1, 2].map(() => assert.rejects(given(), HandlerDeadlineError)));
+    assert.deepEqual(counts, [1, 2]);
+    await assert.rejects(given(), UnavailableError);
+    gate.resolve('handled');
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(await given(), 'handled');
+    assert.deepEqual(counts, [1, 2, 1, 0]);
+  });
 });
+
+const anyNumber = createAbandoned(Number.POSITIVE_INFINITY, () => {});
 
 type One = Work<string>['one'];
 type Given = Parameters<One>[1];

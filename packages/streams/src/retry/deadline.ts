@@ -1,16 +1,45 @@
 /** An end to handlers that have none: aborted, their transaction gone, the attempt failed. */
 import type pg from 'pg';
-import { HandlerDeadlineError } from '../errors.ts';
+import { HandlerDeadlineError, UnavailableError } from '../errors.ts';
 import type { Attempt, BatchAttempt, OnceBatch, Work } from '../task.ts';
 
+/** Handlers of a group that were given up and run on all the same. */
+export type Abandoned = {
+  /** Throws UnavailableError when there are so many that no other may begin. */
+  enter(): void;
+  /** One is given up; it counts until it ends, if ever. */
+  add(handling: Promise<unknown>): void;
+};
+
+/** @param show told how many there are, each time it changes */
+export function createAbandoned(most: number, show: (count: number) => void): Abandoned {
+  let count = 0;
+  const change = (by: number) => {
+    count += by;
+    show(count);
+  };
+  return {
+    enter() {
+      // Each keeps its event, and whatever it holds: there is no end to it but this.
+      if (count >= most) throw new UnavailableError(`${count} handlers that were given up still run`);
+    },
+    add(handling) {
+      change(1);
+      const ended = () => change(-1);
+      handling.then(ended, ended);
+    },
+  };
+}
+
 /** Each call of a handler, of one record or a batch, ends within the deadline. Only an endless loop does not: nothing runs beside it. */
-export function withDeadline<E>(work: Work<E>, deadlineMs: number): Work<E> {
+export function withDeadline<E>(work: Work<E>, deadlineMs: number, abandoned: Abandoned): Work<E> {
   const { admit, identityOf, one, many } = work;
   return {
     admit,
     identityOf,
     async one(event, attempt) {
-      const limit = startLimit(deadlineMs, attempt.signal);
+      abandoned.enter();
+      const limit = startLimit(deadlineMs, attempt.signal, abandoned);
       const once: Attempt['once'] = (effect) => attempt.once(limit.bound(effect));
       const onceBatch: OnceBatch = (effect) => attempt.onceBatch(limit.bound(effect));
       return limit.race(one(event, { ...attempt, signal: limit.signal, once, onceBatch }));
@@ -18,14 +47,15 @@ export function withDeadline<E>(work: Work<E>, deadlineMs: number): Work<E> {
     many:
       many &&
       (async (events, attempt: BatchAttempt) => {
-        const limit = startLimit(deadlineMs, attempt.signal);
+        abandoned.enter();
+        const limit = startLimit(deadlineMs, attempt.signal, abandoned);
         const once: OnceBatch = (effect) => attempt.once(limit.bound(effect));
         return limit.race(many(events, { ...attempt, signal: limit.signal, once }));
       }),
   };
 }
 
-function startLimit(deadlineMs: number, outer: AbortSignal) {
+function startLimit(deadlineMs: number, outer: AbortSignal, abandoned: Abandoned) {
   const aborter = new AbortController();
   const { promise: late, reject } = Promise.withResolvers<never>();
   // Heard only while somebody waits for it.
@@ -61,6 +91,9 @@ function startLimit(deadlineMs: number, outer: AbortSignal) {
     async race<T>(handling: Promise<T>): Promise<T> {
       try {
         return await Promise.race([handling, late]);
+      } catch (error) {
+        if (error === tooLate) abandoned.add(handling);
+        throw error;
       } finally {
         clearTimeout(timer);
         outer.removeEventListener('abort', onOuter);

@@ -3,8 +3,9 @@
 import { type Routes, routed } from '../after-failure.ts';
 import { UnavailableError } from '../errors.ts';
 import { failpoint, failpointHeader } from '../failpoint.ts';
-import type { ConsumedRecord } from '../record.ts';
-import type { Work } from '../task.ts';
+import { type ConsumedRecord, textHeaders } from '../record.ts';
+import type { Task, Work } from '../task.ts';
+import { crashedCode } from './crashes.ts';
 import type { FloodGuard } from './flood-guard.ts';
 import { originalOf } from './origin.ts';
 
@@ -30,55 +31,72 @@ export function withFailpoints<E extends Addressed>({ admit, identityOf, one, ma
   };
 }
 
-/** While the guard is shut, whatever would fail waits in its place, and costs no attempt. */
-export function withFloodGuard<E>(work: Work<E>, guard: FloodGuard, routes: Routes): Work<E> {
-  const { identityOf, one, many } = work;
+/** Stands before each attempt of a partition's lanes; attempts at what waits aside pass it by. */
+export type FloodGate<E> = {
+  /** Throws UnavailableError while the group is shut, unless the record may probe. */
+  enter(task: Task<E>): void;
+  /** The attempt took effect. */
+  worked(task: Task<E>): void;
+  /** What a failure is to be dealt with as: itself, or, while the group is shut, something being away. */
+  judge(task: Task<E>, error: unknown): unknown;
+  isShut(): boolean;
+};
 
-  function enter(): void {
-    if (!guard.admits()) throw new UnavailableError('Most of what the group tried has failed: it waits');
-  }
+/** @param place the partition, among those of the group */
+export function createFloodGate<E>(guard: FloodGuard, routes: Routes, place: string): FloodGate<E> {
+  let probe: Task<E> | undefined;
 
-  /** What is to be thrown in place of the error. */
-  function judged(error: unknown): unknown {
-    if (isOfPlace(error)) return error;
-    const { kind } = routed(error, routes);
-    if (kind === 'unavailable' || kind === 'conflict' || !guard.failed()) return error;
-    return new UnavailableError('Most of what the group tried has failed: it waits', { cause: error });
-  }
+  const refusal = (cause?: unknown) =>
+    new UnavailableError('Most of what the group tried has failed: it waits', { cause });
 
   return {
-    identityOf,
-    admit(record) {
-      try {
-        const event = work.admit(record);
-        if (!(event instanceof Promise)) return event;
-        return event.catch((error: unknown) => {
-          throw judged(error);
-        });
-      } catch (error) {
-        throw judged(error);
-      }
+    enter(task) {
+      if (!guard.isShut()) return;
+      if (!guard.probes(place)) throw refusal();
+      probe = task;
     },
-    async one(event, attempt) {
-      enter();
-      try {
-        const outcome = await one(event, attempt);
-        guard.worked();
-        return outcome;
-      } catch (error) {
-        throw attempt.signal.aborted ? error : judged(error);
+    worked(task) {
+      if (probe === task) {
+        probe = undefined;
+        guard.open();
       }
+      guard.worked();
     },
+    judge(task, error) {
+      const isProbe = probe === task;
+      if (isProbe) probe = undefined;
+      if (isOfPlace(error)) return error;
+      const failure = routed(error, routes);
+      // Only what would be booked says anything about the records; and what ends the process is never tried again.
+      if (failure.kind === 'unavailable' || failure.kind === 'conflict') return error;
+      if (failure.code === crashedCode) return error;
+      // A probe that fails is booked, so that the next one is another record.
+      if (isProbe && guard.isShut()) return error;
+      return guard.failed(tenantOf(task)) ? refusal(error) : error;
+    },
+    isShut: guard.isShut,
+  };
+}
+
+/** Batches count with all their records; while shut each record is tried by itself. */
+export function withFloodGuard<E>(work: Work<E>, guard: FloodGuard): Work<E> {
+  const { many } = work;
+  return {
+    ...work,
     many:
       many &&
       (async (events, attempt) => {
-        enter();
+        if (guard.isShut()) throw new Error('The group waits: each record is handled by itself');
         const outcomes = await many(events, attempt);
         guard.worked(events.length);
         return outcomes;
       }),
   };
 }
+
+// What could not be read says whose it is in a header, if anywhere; for a count that is good enough.
+const tenantOf = <E>({ identity, record }: Task<E>): string =>
+  identity?.tenant_id ?? textHeaders(record.headers).tenant_id ?? '';
 
 // What a place aside says of the record's whereabouts is no failure of its handling.
 const isOfPlace = (error: unknown) => error instanceof Error && /^(Fenced|Moved|Ended)$/.test(error.name);
