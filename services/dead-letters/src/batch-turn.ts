@@ -67,28 +67,46 @@ function settingsOf({ rate_per_s, ramp, in_flight_max: in_flight, stop_on_failur
 /** What became of the letters that were sent. A letter that is forgotten meanwhile is passed over. */
 async function takeOutcomes(client: Client, batch: BatchRow): Promise<BatchRow> {
   if (batch.in_flight === 0) return batch;
-  const { rows } = await client.query<{ state: 'resolved' | 'failed' | 'skipped'; items: number }>({
-    name: 'dead_letters_batch_outcomes',
-    text: `WITH settled AS (
-             -- Taken by another batch or by hand: it had failed here before, or nobody could have.
-             SELECT i.n, CASE WHEN l.batch_id IS DISTINCT FROM i.batch_id AND l.id IS NOT NULL THEN 'failed'
-                              WHEN l.state = 'resolved' THEN 'resolved' WHEN l.state = 'waiting' THEN 'failed'
-                              ELSE 'skipped' END AS state,
-                    coalesce(l.state, 'forgotten') AS detail
-               FROM dead_letters.batch_item i LEFT JOIN dead_letters.letter l ON l.id = i.letter_id
-              WHERE i.batch_id = $1 AND i.state = 'sent'
-                AND (l.state IS DISTINCT FROM 'replaying' OR l.batch_id IS DISTINCT FROM i.batch_id)),
-           changed AS (
-             UPDATE dead_letters.batch_item i
-                SET state = s.state, detail = CASE WHEN s.state = 'skipped' THEN s.detail END
-               FROM settled s WHERE i.batch_id = $1 AND i.n = s.n RETURNING i.state)
-           SELECT state, count(*) AS items FROM changed GROUP BY 1`,
+  const { rows: sent } = await client.query<{ n: number; letter_id: string }>({
+    name: 'dead_letters_batch_sent',
+    text: `SELECT n, letter_id FROM dead_letters.batch_item WHERE batch_id = $1 AND state = 'sent'`,
     values: [batch.id],
   });
-  const of = (state: string) => rows.find((row) => row.state === state)?.items ?? 0;
+  // By their ids and not by a join: the planner does not know how many items there are (see markItems).
+  const { rows: letters } = await client.query<Sent>({
+    name: 'dead_letters_batch_outcomes',
+    text: 'SELECT id, state, batch_id FROM dead_letters.letter WHERE id = ANY ($1::uuid[])',
+    values: [sent.map(({ letter_id }) => letter_id)],
+  });
+  const byId = new Map(letters.map((letter) => [letter.id, letter]));
+  const settled = sent.flatMap(({ n, letter_id }) => {
+    const outcome = outcomeOf(byId.get(letter_id), batch.id);
+    return outcome === undefined ? [] : [{ n, ...outcome }];
+  });
+  if (settled.length === 0) return batch;
+  await markItems(client, batch.id, settled);
+  const of = (state: Result['state']) => settled.filter((it) => it.state === state).length;
   const moved = { resolved: of('resolved'), failed: of('failed'), skipped: of('skipped') };
-  if (rows.length === 0) return batch;
-  return count(client, batch.id, { ...moved, in_flight: -moved.resolved - moved.failed - moved.skipped });
+  return count(client, batch.id, { ...moved, in_flight: -settled.length });
+}
+
+type Sent = Pick<LetterRow, 'id' | 'state' | 'batch_id'>;
+
+/** undefined: there is none yet. */
+function outcomeOf(letter: Sent | undefined, batchId: string): Result | undefined {
+  if (letter === undefined) return { state: 'skipped', detail: 'forgotten' };
+  // Taken by another batch or by hand: it must have failed here before.
+  if (letter.batch_id !== batchId) return { state: 'failed', detail: null };
+  switch (letter.state) {
+    case 'replaying':
+      return undefined;
+    case 'resolved':
+      return { state: 'resolved', detail: null };
+    case 'waiting':
+      return { state: 'failed', detail: null };
+    case 'discarded':
+      return { state: 'skipped', detail: 'discarded' };
+  }
 }
 
 type Counters = 'pending' | 'in_flight' | 'resolved' | 'discarded' | 'failed' | 'skipped';
@@ -161,7 +179,10 @@ async function claimNext(
   return { kind: 'sent', claimed: all.length - of('pending'), toSend };
 }
 
-type Result = { state: 'pending' | 'sent' | 'resolved' | 'discarded' | 'skipped'; detail: string | null };
+type Result = {
+  state: 'pending' | 'sent' | 'resolved' | 'discarded' | 'failed' | 'skipped';
+  detail: string | null;
+};
 
 // Replayed or discarded by somebody since the selection was frozen, or forgotten.
 const notWaiting: Result = { state: 'skipped', detail: 'not_waiting' };

@@ -58,6 +58,12 @@ describe('letters from records', () => {
     assert.equal(letter({ 'parked-record': '17' }).parked_record, null);
   });
 
+  it('believes what speaks for a group on the topic of that group alone', () => {
+    const elsewhere = letter({ 'original-group': 'billing', 'parked-record': '7', deaths: '99' });
+    assert.deepEqual([elsewhere.source, elsewhere.parked_record], ['unknown', null]);
+    assert.equal(identityOf(elsewhere), 'unknown/chat.dlq/3/7');
+  });
+
   it('gives a record without an id the inbox id of its place', () => {
     const own = {
       'original-group': 'chat',

@@ -45,6 +45,8 @@ describe('editing headers', () => {
       'inbox-id': 'i',
       'edited-from': 'e0',
       'parked-record': '1',
+      'x-ragline-failpoint': 'crash',
+      '__streams.errors.topic': 'x',
     };
     assert.deepEqual(change(changes), {
       errors: Object.keys(changes).map((name) => ({ path: `headers.${name}`, message: 'is locked' })),

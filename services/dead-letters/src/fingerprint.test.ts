@@ -113,6 +113,12 @@ describe('fingerprints of failures', function () {
     );
   });
 
+  it('leaves no half of a character where it cuts', () => {
+    const long = `${'x'.repeat(511)}😀 and more`;
+    assert.ok(normalised(long).isWellFormed());
+    assert.ok(ownFrame(`    at ${'x'.repeat(255)}😀.ts:1:2`)?.isWellFormed());
+  });
+
   it('takes any text without end, and leaves none longer than it may be', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 300, unit: 'binary' }), (message) => {

@@ -109,6 +109,21 @@ describe('what became of replays', function () {
     }
   });
 
+  it('tells of a failure that cannot be stored without its error, and holds up no other', async () => {
+    const group = aGroup();
+    const record = await park(group);
+    const odd = await replaying(group, { 'parked-record': String(record), deaths: '1' });
+    const other = await replaying(group, { 'inbox-id': 'beside' });
+    await close(group, 'beside', 'handled');
+    await scene.owner.query(
+      `UPDATE streams.parked_record SET deaths = 2, error = jsonb_build_object('code', 'x', 'attempt', 3000000000) WHERE id = $1`,
+      [record],
+    );
+    await settleAll();
+    const states = [(await letter(odd)).state, (await letter(other)).state];
+    assert.deepEqual(states, ['waiting', 'resolved']);
+  });
+
   async function settleAll(): Promise<void> {
     let place: Place = start;
     do place = (await settle(scene, place)).next;

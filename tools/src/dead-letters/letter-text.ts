@@ -2,9 +2,14 @@
 import { isJson, type Json } from '../seed/rest.ts';
 
 const short = (text: unknown, length: number): string => {
-  const line = String(text ?? '').replaceAll(/\s+/g, ' ');
+  const line = printable(String(text ?? '').replaceAll(/\s+/g, ' '));
   return line.length > length ? `${line.slice(0, length - 1)}…` : line;
 };
+
+/** Without what steers a terminal: the texts are strangers'. */
+export function printable(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, '\uFFFD');
+}
 
 /** Headers that the group added when it gave up: what they say stands above already. */
 const addedHeader = /^(original|error|first-failed|failed|not-before|attempt|deaths|inbox-id|parked-record)/;
@@ -52,7 +57,7 @@ export function letterText(letter: Json): string {
       `  attempt ${attempt} (${by}) ${failed_at} ${error_code ?? ''} ${short(error_message, 200)}`,
   );
   const said = (Array.isArray(notes) ? notes.filter(isJson) : []).map(({ at, text }) => `  ${at} ${text}`);
-  return [
+  const whole = [
     ...plain,
     ...section('attempts', history),
     ...section('notes', said),
@@ -70,6 +75,7 @@ export function letterText(letter: Json): string {
     ...section('stack', typeof error_stack === 'string' ? [error_stack] : []),
     '',
   ].join('\n');
+  return printable(whole);
 }
 
 const section = (name: string, lines: readonly string[]) =>
