@@ -15,6 +15,14 @@ CREATE TABLE dead_letters.sending (
 );
 CREATE INDEX sending_until ON dead_letters.sending (until);
 
+-- Letters that wait again because nobody answered their replay: the group may still handle it, and then they are resolved.
+CREATE TABLE dead_letters.unanswered (
+  letter_id uuid PRIMARY KEY REFERENCES dead_letters.letter ON DELETE CASCADE,
+  tenant_id uuid,
+  look_at   timestamptz NOT NULL
+);
+CREATE INDEX unanswered_look_at ON dead_letters.unanswered (look_at);
+
 CREATE TABLE dead_letters.batch (
   -- UUIDv7
   id               uuid PRIMARY KEY,
@@ -76,7 +84,7 @@ DO $$
 DECLARE
   v_table text;
 BEGIN
-  FOREACH v_table IN ARRAY ARRAY['sending', 'batch', 'batch_item'] LOOP
+  FOREACH v_table IN ARRAY ARRAY['sending', 'unanswered', 'batch', 'batch_item'] LOOP
     EXECUTE format('ALTER TABLE dead_letters.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', v_table);
     -- As subqueries, for the planner's guesses: see 0401.
     EXECUTE format($sql$CREATE POLICY scope ON dead_letters.%I TO ragline_dead_letters
@@ -86,4 +94,4 @@ BEGIN
   END LOOP;
 END $$;
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON dead_letters.sending, dead_letters.batch, dead_letters.batch_item TO ragline_dead_letters;
+GRANT SELECT, INSERT, UPDATE, DELETE ON dead_letters.sending, dead_letters.unanswered, dead_letters.batch, dead_letters.batch_item TO ragline_dead_letters;

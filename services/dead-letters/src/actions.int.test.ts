@@ -103,6 +103,73 @@ describe('what people do with a letter', function () {
       assert.equal(count(), 1);
     });
 
+    it('refuses a letter whose replay topic does not exist, and says how to make it', async () => {
+      const { id, group } = await unorderedLetter(scene);
+      scene.kafka.missing.add(`${group}.replay`);
+      const refused = await operator.post(`/dead-letters/${id}/replay`);
+      assert.deepEqual([refused.status, refused.body.code], [409, 'conflict']);
+      assert.match(refused.body.detail, new RegExp(`npx ragline topics group ${group} `));
+      assert.equal((await scene.letter(id)).state, 'waiting');
+    });
+
+    it('lets letters wait again whose replay topic goes away after the claim, and sends those of other groups', async () => {
+      const gone = await unorderedLetter(scene);
+      const other = await unorderedLetter(scene);
+      scene.kafka.isAway = true;
+      for (const { id } of [gone, other]) await operator.post(`/dead-letters/${id}/replay`);
+      scene.kafka.missing.add(`${gone.group}.replay`);
+      scene.kafka.isAway = false;
+      await scene.owner.query("UPDATE dead_letters.sending SET until = now() - interval '1 second'");
+      await eventually(async () => assert.equal((await scene.letter(gone.id)).state, 'waiting'));
+      const { body } = await operator.get(`/dead-letters/${gone.id}`);
+      assert.equal(body.attempts.at(-1).error_code, 'replay_topic_missing');
+      assert.equal(body.error_code, 'handler_failed');
+      await eventually(() => assert.ok(scene.sent.some(({ topic }) => topic === `${other.group}.replay`)));
+    });
+
+    it('ends when the group has not answered for ten minutes, and is resolved when it does so late', async () => {
+      for (const kind of ['unordered', 'parked'] as const) {
+        const letter = { line: 0, ...(await (kind === 'parked' ? parkedLetter : unorderedLetter)(scene)) };
+        const { id, group, event, line } = letter;
+        await operator.post(`/dead-letters/${id}/replay`);
+        assert.equal((await operator.post(`/dead-letters/${id}/discard`, { reason: 'x' })).status, 409);
+        await longAgo(id, '11 min');
+        await eventually(async () => assert.equal((await scene.letter(id)).state, 'waiting'));
+        const { body } = await operator.get(`/dead-letters/${id}`);
+        assert.equal(body.attempts.at(-1).error_code, 'replay_not_answered');
+        if (kind === 'parked') assert.equal(await tryHead(scene, line, 'handled'), 'handled');
+        else await handleElsewhere(scene, group, event.event_id);
+        await scene.owner.query('UPDATE dead_letters.unanswered SET look_at = now()');
+        await eventually(async () => assert.equal((await scene.letter(id)).state, 'resolved'));
+        assert.equal((await scene.events(id)).at(-1), 'dead_letter_resolved');
+      }
+    });
+
+    it('ends sooner when Kafka never took it', async () => {
+      const { id, group } = await unorderedLetter(scene);
+      scene.kafka.isAway = true;
+      try {
+        await operator.post(`/dead-letters/${id}/replay`);
+        await longAgo(id, '6 min');
+        await eventually(async () => assert.equal((await scene.letter(id)).state, 'waiting'));
+      } finally {
+        scene.kafka.isAway = false;
+      }
+      const { body } = await operator.get(`/dead-letters/${id}`);
+      assert.equal(body.attempts.at(-1).error_code, 'replay_not_sent');
+      assert.equal((await operator.post(`/dead-letters/${id}/replay`)).body.state, 'replaying');
+      await eventually(() => assert.ok(scene.sent.some(({ topic }) => topic === `${group}.replay`)));
+    });
+
+    it('refuses a body with fields, which would do nothing', async () => {
+      const { id } = await unorderedLetter(scene);
+      for (const path of [`/dead-letters/${id}/replay`, `/dead-letters/${id}/restore`]) {
+        const { status, body } = await operator.post(path, { dry_run: true });
+        assert.deepEqual([status, body.code], [422, 'invalid'], path);
+      }
+      assert.equal((await scene.letter(id)).state, 'waiting');
+    });
+
     it('resolves a letter whose record was handled meanwhile, and sends nothing', async () => {
       const { id, group, event } = await unorderedLetter(scene);
       await handleElsewhere(scene, group, event.event_id);
@@ -298,6 +365,13 @@ describe('what people do with a letter', function () {
     for (const statement of ['UPDATE dead_letters.action SET verb = verb', 'DELETE FROM dead_letters.action'])
       await assert.rejects(scene.pool.query(statement), /permission denied/);
   });
+
+  async function longAgo(id: string, by: string): Promise<void> {
+    await scene.owner.query(
+      'UPDATE dead_letters.letter SET replaying_since = replaying_since - $2::interval WHERE id = $1',
+      [id, by],
+    );
+  }
 
   describe('parked keys', () => {
     it('are listed with their heads, page by page, for the own tenant alone', async () => {

@@ -6,7 +6,6 @@ import type { Actor } from './audit.ts';
 import type { Encode } from './events.ts';
 import type { LetterRow, LetterState } from './letter.ts';
 import { inScope, type Scope } from './scope.ts';
-import { take } from './store.ts';
 
 export type ActionParts = {
   pool: Pool;
@@ -65,28 +64,13 @@ export async function fatesOf(
   return rows;
 }
 
-// A group that is gone, or whose replay topic was deleted, never answers.
-const answerWithinMs = 600_000;
-
-/**
- * Locks a letter that a person may replay or discard: one that waits, or whose replay was not answered for ten minutes. The
- * latter is safe, since the group's inbox knows the second record, and closes the first.
- */
-export async function takeForAction(client: Client, id: string): Promise<LetterRow[]> {
-  const letters = await take(client, [id], ['waiting', 'replaying']);
-  const latest = Date.now() - answerWithinMs;
-  return letters.filter(
-    ({ state, replaying_since }) => state === 'waiting' || (replaying_since?.getTime() ?? 0) < latest,
-  );
-}
-
 /** Why a letter in this state cannot be acted on; only those that wait can (and, to be restored, the discarded). */
 export function wrongState(state: LetterState, verb: string): Problem {
   if (state === 'resolved')
     return problem('already_handled', 'The letter is resolved: its group has handled it.');
   const what = {
     waiting: 'waits',
-    replaying: 'is being replayed',
+    replaying: 'is being replayed; without an answer it waits again after ten minutes',
     discarded: 'is discarded: restore it first',
   }[state];
   return problem('conflict', `Cannot ${verb}: the letter ${what}.`);

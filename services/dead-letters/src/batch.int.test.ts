@@ -418,6 +418,7 @@ describe('batches of letters', function () {
     let isDead = false;
     const { encoder, foreignReplayTopics } = scene.acting;
     const producer = {
+      exists: async () => true,
       async send(topic: string, records: readonly Parameters<typeof push>[1][]) {
         if (isDead) return new Promise<void>(() => {});
         for (const record of records) push(topic, record);

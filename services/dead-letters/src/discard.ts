@@ -10,7 +10,6 @@ import {
   type Outcome,
   refuseUntaken,
   routeOf,
-  takeForAction,
 } from './actions.ts';
 import { actionOn, recordActions } from './audit.ts';
 import { ownHeaders } from './edit-rules.ts';
@@ -111,7 +110,7 @@ export async function discardLetter(
   const encode = await encoder();
   const { scope } = actor;
   const [outcome] = await inScope(pool, scope, async (client) => {
-    const letters = await takeForAction(client, id);
+    const letters = await take(client, [id], ['waiting']);
     if (letters.length === 0) return refuseUntaken(client, id, 'discard');
     return discardAll(client, letters, { actor, scope, foreignReplayTopics, encode, reason });
   });

@@ -7,7 +7,7 @@ import { type Actor, actorOf } from './audit.ts';
 import { discardLetter, restoreLetter } from './discard.ts';
 import { type EditParts, editLetter } from './edit.ts';
 import type { HeaderChanges } from './edit-rules.ts';
-import { etagOf, mayRead, tags } from './http.ts';
+import { etagOf, mayRead, noBody, tags } from './http.ts';
 import type { LetterRow } from './letter.ts';
 import { viewOf } from './letter-view.ts';
 import { type ReplayParts, replayLetter } from './replay.ts';
@@ -105,6 +105,7 @@ export function addActionRoutes(api: Api, parts: ActionRouteParts): void {
       tags,
       auth: mayRead,
       params,
+      body: noBody,
       responses: { 200: letterAnswer },
     },
     async ({ params: { id }, principal }) => {
@@ -140,6 +141,7 @@ export function addActionRoutes(api: Api, parts: ActionRouteParts): void {
       tags,
       auth: mayRead,
       params,
+      body: noBody,
       responses: { 200: letterAnswer },
     },
     async ({ params: { id }, principal }) => {

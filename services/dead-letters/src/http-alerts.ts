@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { alertKinds, eachGroup } from './alert-rules.ts';
 import { type Alert, alertStore } from './alert-store.ts';
 import { type Action, actorOf, recordActions } from './audit.ts';
-import { mayRead, scopeOf, tags } from './http.ts';
+import { mayRead, noBody, scopeOf, tags } from './http.ts';
 import { inScope, type Scope } from './scope.ts';
 
 const rulesMax = 200;
@@ -129,6 +129,7 @@ export function addAlertRoutes(api: Api, { pool }: { pool: Pool }): void {
       tags,
       auth: mayRead,
       params: z.object({ id: uuid }),
+      body: noBody,
       responses: { 200: alertShape },
     },
     async ({ params: { id }, principal }) => {

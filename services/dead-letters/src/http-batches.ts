@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { actorOf } from './audit.ts';
 import { createBatch, dryRun } from './batch-create.ts';
 import { batchView, commandBatch, findBatch, listBatches } from './batch-store.ts';
-import { mayRead, tags } from './http.ts';
+import { mayRead, noBody, tags } from './http.ts';
 import { filterQuery } from './letter-filter.ts';
 import { inScope } from './scope.ts';
 
@@ -183,6 +183,7 @@ export function addBatchRoutes(api: Api, { pool, idempotency, foreignReplayTopic
         tags,
         auth: mayRead,
         params,
+        body: noBody,
         responses: { 200: batchShape },
       },
       async ({ params: { id }, principal }) => ({

@@ -5,7 +5,7 @@ import { text, timestamp, uuid } from '@ragline/web/fields';
 import { decodePageCursor, pageOf, pageQuery, toPage } from '@ragline/web/pages';
 import { z } from 'zod';
 import { actorOf } from './audit.ts';
-import { mayRead, tags } from './http.ts';
+import { mayRead, noBody, tags } from './http.ts';
 import { parkedKeys, releaseLine } from './parked.ts';
 
 const lineId = z.string().regex(/^[1-9]\d{0,15}$/);
@@ -66,6 +66,7 @@ export function addParkedRoutes(api: Api, { pool }: { pool: Pool }): void {
       tags,
       auth: mayRead,
       params: z.object({ id: lineId }),
+      body: noBody,
       responses: { 200: z.object({ id: z.string(), dead_letter_id: uuid.nullable() }) },
     },
     async ({ params: { id }, principal }) => ({

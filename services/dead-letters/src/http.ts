@@ -16,6 +16,9 @@ export const mayRead = ['operator', 'admin'] as const;
 
 export const tags = ['dead letters'];
 
+/** Of a command that takes nothing: a field that does nothing, such as `dry_run`, is refused and not passed over. */
+export const noBody = z.strictObject({}).optional();
+
 /** Whose letters the caller sees and acts on. */
 export function scopeOf(principal: Principal): Scope {
   const { tenant_id, user_id } = principal;

@@ -69,7 +69,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   addExportRoutes(api, { pool, mask, log });
   const { foreignReplayTopics } = config;
   // Of its own: one of the groups' topics that goes away must not reach the consumer's.
-  const replayProducer = own(await startReplayProducer({ kafka, log }), (it) => it.stop());
+  const replayProducer = own(startReplayProducer({ kafka, log }), (it) => it.stop());
   const sender = own(
     startReplaySender({ pool, producer: replayProducer, foreignReplayTopics, encoder, log }),
     (it) => it.stop(),

@@ -21,6 +21,7 @@ import { addParkedRoutes } from './http-parked.ts';
 import { filterFrom } from './letter-filter.ts';
 import { maskOf, sensitiveHeaders } from './letter-view.ts';
 import { aGroup, aLetter, openLetters } from './letters.support.ts';
+import { NoTopic } from './replay-producer.ts';
 import { startReplaySender } from './replay-sender.ts';
 import { system } from './scope.ts';
 
@@ -41,10 +42,12 @@ export async function openMending({
   const { pool, encoder, store } = scene;
   const tokens = await startTokens();
   const sent: Sent[] = [];
-  const kafka = { isAway: false };
+  const kafka = { isAway: false, missing: new Set<string>() };
   const producer = {
+    exists: async (topic: string) => !kafka.missing.has(topic),
     async send(topic: string, records: readonly OutgoingRecord[]) {
       if (kafka.isAway) throw new Error('Kafka is away');
+      if (kafka.missing.has(topic)) throw new NoTopic(topic);
       for (const record of records) sent.push({ topic, record });
     },
   };

@@ -2,14 +2,15 @@
 import type { Client, Pool } from '@ragline/postgres/pool';
 import type { Logger } from '@ragline/runtime/logger';
 import { rawHeaders } from '@ragline/streams/parking/headers';
-import type { OutgoingRecord, Producer } from '@ragline/streams/producer';
+import type { OutgoingRecord } from '@ragline/streams/producer';
 import { routeOf } from './actions.ts';
 import { ownHeaders } from './edit-rules.ts';
 import { appendLetterEvents, type Encode } from './events.ts';
 import { foreignPrefixes } from './foreign.ts';
 import { type LetterRow, rowColumns, type StoredHeaders } from './letter.ts';
 import { sendWithinS } from './replay.ts';
-import { NoTopic } from './replay-producer.ts';
+import { endUnanswered, settleLate, waitAgain } from './replay-late.ts';
+import { missingTopic, NoTopic, type ReplayProducer } from './replay-producer.ts';
 import { inScope, system } from './scope.ts';
 import { setState, take } from './store.ts';
 
@@ -17,7 +18,7 @@ export type ReplaySender = ReturnType<typeof startReplaySender>;
 
 export type ReplaySenderOptions = {
   pool: Pool;
-  producer: Pick<Producer, 'send'>;
+  producer: Pick<ReplayProducer, 'send' | 'exists'>;
   foreignReplayTopics: ReadonlyMap<string, string>;
   encoder: () => Promise<Encode>;
   log: Logger;
@@ -26,33 +27,39 @@ export type ReplaySenderOptions = {
 };
 
 const sweptAtOnce = 500;
+const againWithinS = 5;
+const stopWithinMs = 3_000;
 
 export function startReplaySender(options: ReplaySenderOptions) {
   const { pool, producer, foreignReplayTopics, encoder, log, sweepEveryMs = 5_000 } = options;
   // By letter and claim: a letter may be claimed anew before its last sending is marked.
-  const underWay = new Map<string, LetterRow>();
+  const underWay = new Set<string>();
+  const delivering = new Set<Promise<void>>();
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
   let sweeping: Promise<void> = Promise.resolve();
 
-  const deliver = async (letters: readonly LetterRow[]): Promise<void> => {
+  const deliver = (letters: readonly LetterRow[]): Promise<void> => {
     const mine = letters.filter((letter) => !underWay.has(claimOf(letter)));
-    const topics = byTopic(mine, foreignReplayTopics);
     // Side by side: a topic that takes nothing holds up no other.
-    await Promise.all([...topics].map(([topic, of]) => deliverTo(topic, of)));
+    const topics = [...byTopic(mine, foreignReplayTopics)].map(([topic, of]) => deliverTo(topic, of));
+    const all = Promise.all(topics).then(() => void delivering.delete(all));
+    delivering.add(all);
+    return all;
   };
 
   const deliverTo = async (topic: string, letters: readonly LetterRow[]): Promise<void> => {
-    for (const letter of letters) underWay.set(claimOf(letter), letter);
+    for (const letter of letters) underWay.add(claimOf(letter));
     try {
       await producer.send(topic, letters.map(recordOf));
       await markSent(letters);
     } catch (error) {
-      // Else it stays claimed: the sweeper comes back to it.
-      const isGone = error instanceof NoTopic;
-      if (isGone)
-        await giveBack(topic, letters).catch((e: unknown) => log.warn('a claim stays', { error: e }));
-      else log.warn('letters were not sent; they will be', { topic, letters: letters.length, error });
+      const notMarked = (e: unknown) => log.warn('claims stay as they are', { topic, error: e });
+      if (error instanceof NoTopic) await giveBack(topic, letters).catch(notMarked);
+      else {
+        log.warn('letters were not sent; they will be', { topic, letters: letters.length, error });
+        await letGo(pool, letters).catch(notMarked);
+      }
     } finally {
       for (const letter of letters) underWay.delete(claimOf(letter));
     }
@@ -66,19 +73,11 @@ export function startReplaySender(options: ReplaySenderOptions) {
       letters: letters.length,
     });
     await inScope(pool, system, async (client) => {
-      await forgetClaims(client, letters);
-      const waiting = await setState(client, await stillClaimed(client, letters), 'waiting');
-      await client.query({
-        name: 'dead_letters_no_replay_topic',
-        text: `INSERT INTO dead_letters.attempt (letter_id, number, tenant_id, attempt, failed_at, error_code, error_message, by)
-               SELECT l.id, (SELECT coalesce(max(number), 0) + 1 FROM dead_letters.attempt WHERE letter_id = l.id), l.tenant_id,
-                      l.attempts, clock_timestamp(), 'replay_topic_missing', $2, 'replay'
-                 FROM dead_letters.letter l WHERE l.id = ANY ($1::uuid[])`,
-        values: [waiting.map(({ id }) => id), `Topic ${topic} does not exist`],
-      });
-      const event_type = 'dead_letter_failed_again';
-      const events = waiting.map((letter) => ({ event_type, user_id: null, letter }) as const);
-      await appendLetterEvents(client, encode, events);
+      const claimed = await endClaims(client, letters, letters);
+      await waitAgain(client, encode, claimed, () => ({
+        error_code: 'replay_topic_missing',
+        error_message: missingTopic(topic),
+      }));
     });
   };
 
@@ -87,8 +86,7 @@ export function startReplaySender(options: ReplaySenderOptions) {
     // Nobody tells what becomes of a record in a group that is not RAGline's: that it is sent is all there is to know.
     const foreign = letters.filter((letter) => routeOf(letter, foreignReplayTopics).kind === 'foreign');
     await inScope(pool, system, async (client) => {
-      await forgetClaims(client, letters);
-      const resolved = await setState(client, await stillClaimed(client, foreign), 'resolved');
+      const resolved = await setState(client, await endClaims(client, letters, foreign), 'resolved');
       const event_type = 'dead_letter_resolved';
       await appendLetterEvents(
         client,
@@ -98,34 +96,31 @@ export function startReplaySender(options: ReplaySenderOptions) {
     });
   };
 
-  /** Keeps the claims of this process, and takes over those that nobody keeps. */
+  /** Takes over the claims that nobody has ended in time, and ends what nobody answers. */
   const sweep = async (): Promise<void> => {
     const left = await inScope(pool, system, async (client) => {
-      const until = `clock_timestamp() + ${sendWithinS} * interval '1 second'`;
-      if (underWay.size > 0) {
-        await client.query(
-          `UPDATE dead_letters.sending SET until = ${until} WHERE letter_id = ANY ($1::uuid[])`,
-          [[...underWay.values()].map(({ id }) => id)],
-        );
-      }
       const { rows } = await client.query<LetterRow>(
         `WITH expired AS (
            SELECT letter_id FROM dead_letters.sending WHERE until < clock_timestamp() ORDER BY until LIMIT ${sweptAtOnce}
               FOR UPDATE SKIP LOCKED),
          taken AS (
-           UPDATE dead_letters.sending s SET until = ${until} FROM expired e WHERE s.letter_id = e.letter_id RETURNING s.letter_id)
+           UPDATE dead_letters.sending s SET until = clock_timestamp() + ${sendWithinS} * interval '1 second'
+             FROM expired e WHERE s.letter_id = e.letter_id RETURNING s.letter_id)
          SELECT ${rowColumns} FROM dead_letters.letter l JOIN taken t ON t.letter_id = l.id`,
       );
       return rows;
     });
     // Settled meanwhile: sent after all, before whoever sent it could say so.
     const settled = left.filter(({ state }) => state !== 'replaying');
-    if (settled.length > 0) await inScope(pool, system, (client) => forgetClaims(client, settled));
+    if (settled.length > 0) await inScope(pool, system, (client) => endClaims(client, settled, []));
     const toSend = left.filter(({ state }) => state === 'replaying');
-    if (toSend.length === 0) return;
-    log.info('letters that were claimed are sent again', { letters: toSend.length });
-    // Not waited for: a Kafka that takes nothing stops no other claim.
-    void deliver(toSend);
+    if (toSend.length > 0) {
+      log.info('letters that were claimed are sent again', { letters: toSend.length });
+      // Not waited for: a Kafka that takes nothing stops no other claim.
+      void deliver(toSend);
+    }
+    await endUnanswered({ pool, encoder, log });
+    await settleLate({ pool, encoder });
   };
 
   const begin = () => {
@@ -144,35 +139,59 @@ export function startReplaySender(options: ReplaySenderOptions) {
     },
     /** The same, and waits until they are sent, or are left to the sweeper. */
     sendAll: deliver,
+    /** Whether there is the topic that the route leads to; true also when Kafka does not say. */
+    async hasTopic(topic: string): Promise<boolean> {
+      return producer.exists(topic).catch(() => true);
+    },
+    /** What is under way gets some seconds; the claims of the rest stay, for whoever sweeps next. */
     async stop(): Promise<void> {
       stopped = true;
       clearTimeout(timer);
-      await sweeping;
+      let patience: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        patience = setTimeout(resolve, stopWithinMs);
+      });
+      await Promise.race([Promise.all([sweeping, ...delivering]), late]);
+      clearTimeout(patience);
     },
   };
 }
 
 const claimOf = ({ id, version }: LetterRow): string => `${id}@${version}`;
 
-/** Those that are claimed as they were, under their lock: nobody has answered them or claimed them anew. */
-async function stillClaimed(client: Client, letters: readonly LetterRow[]): Promise<LetterRow[]> {
-  if (letters.length === 0) return [];
-  const claims = new Set(letters.map(claimOf));
-  const taken = await take(
-    client,
-    letters.map(({ id }) => id),
-    ['replaying'],
-  );
-  return taken.filter((letter) => claims.has(claimOf(letter)));
-}
-
-async function forgetClaims(client: Client, letters: readonly LetterRow[]): Promise<void> {
-  await client.query({
-    name: 'dead_letters_sent',
+/**
+ * Ends the claims, unless the letters were claimed anew since.
+ *
+ * @returns of `asked`, locked, those that are still being replayed by these claims
+ */
+async function endClaims(
+  client: Client,
+  letters: readonly LetterRow[],
+  asked: readonly LetterRow[],
+): Promise<LetterRow[]> {
+  // The letters first, as whoever claims them does.
+  const ids = asked.map(({ id }) => id);
+  const locked = ids.length === 0 ? [] : await take(client, ids, ['replaying']);
+  const { rows } = await client.query<{ letter_id: string }>({
+    name: 'dead_letters_end_claims',
     text: `DELETE FROM dead_letters.sending s USING unnest($1::uuid[], $2::bigint[]) AS c (id, version)
-            WHERE s.letter_id = c.id AND s.version <= c.version`,
+            WHERE s.letter_id = c.id AND s.version <= c.version RETURNING s.letter_id`,
     values: [letters.map(({ id }) => id), letters.map(({ version }) => version)],
   });
+  const ended = new Set(rows.map(({ letter_id }) => letter_id));
+  return locked.filter(({ id }) => ended.has(id));
+}
+
+/** Claims that were not sent are looked at sooner than those of a process that died. */
+async function letGo(pool: Pool, letters: readonly LetterRow[]): Promise<void> {
+  await inScope(pool, system, (client) =>
+    client.query({
+      name: 'dead_letters_let_go',
+      text: `UPDATE dead_letters.sending s SET until = clock_timestamp() + ${againWithinS} * interval '1 second'
+               FROM unnest($1::uuid[], $2::bigint[]) AS c (id, version) WHERE s.letter_id = c.id AND s.version <= c.version`,
+      values: [letters.map(({ id }) => id), letters.map(({ version }) => version)],
+    }),
+  );
 }
 
 function byTopic(

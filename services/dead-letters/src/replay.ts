@@ -16,14 +16,14 @@ import {
   type Outcome,
   refuseUntaken,
   routeOf,
-  takeForAction,
 } from './actions.ts';
 import { actionOn, recordActions } from './audit.ts';
 import { appendLetterEvents, type Encode } from './events.ts';
 import type { LetterRow } from './letter.ts';
+import { missingTopic } from './replay-producer.ts';
 import type { ReplaySender } from './replay-sender.ts';
 import { inScope, type Scope } from './scope.ts';
-import { setState } from './store.ts';
+import { setState, take } from './store.ts';
 
 /**
  * resolved, discarded: it had come to that meanwhile, and the letter says so now · not_head: another record of its line
@@ -142,15 +142,39 @@ function statusOf(outcome: string | null, isSent: boolean): ReplayStatus {
 
 export type ReplayParts = ActionParts & { sender: ReplaySender };
 
+/** The topic that the letter would be sent to, if it does not exist: asked for before the letter is locked. */
+async function topicMissing(
+  { pool, sender, foreignReplayTopics }: ReplayParts,
+  scope: Scope,
+  id: string,
+): Promise<string | undefined> {
+  const letter = await inScope(pool, scope, async (client) => {
+    const { rows } = await client.query<Parameters<typeof routeOf>[0]>({
+      name: 'dead_letters_route_of',
+      text: 'SELECT source, group_id, parked_record, inbox_id, event_id FROM dead_letters.letter WHERE id = $1',
+      values: [id],
+    });
+    return rows[0];
+  });
+  if (letter === undefined) return undefined;
+  const route = routeOf(letter, foreignReplayTopics);
+  if (route.kind !== 'unordered' && route.kind !== 'foreign') return undefined;
+  return (await sender.hasTopic(route.topic)) ? undefined : route.topic;
+}
+
 /** Replays one letter; gives it as it is then. Throws Problem not_found, busy, already_handled or conflict. */
 export async function replayLetter(parts: ReplayParts, actor: Actor, id: string): Promise<LetterRow> {
   const { pool, encoder, sender, foreignReplayTopics } = parts;
   const encode = await encoder();
   const { scope } = actor;
+  const missing = await topicMissing(parts, scope, id);
   const { outcomes, toSend } = await inScope(pool, scope, async (client) => {
-    const letters = await takeForAction(client, id);
+    const letters = await take(client, [id], ['waiting']);
     if (letters.length === 0) return refuseUntaken(client, id, 'replay');
-    return claimForReplay(client, letters, { actor, scope, foreignReplayTopics, encode });
+    const claimed = await claimForReplay(client, letters, { actor, scope, foreignReplayTopics, encode });
+    // Thrown here, it undoes the claim.
+    if (missing !== undefined && claimed.toSend.length > 0) throw problem('conflict', missingTopic(missing));
+    return claimed;
   });
   sender.send(toSend);
   const [outcome] = outcomes;
