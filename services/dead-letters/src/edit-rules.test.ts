@@ -53,6 +53,14 @@ describe('editing headers', () => {
     });
   });
 
+  it('lets a failpoint be taken away', () => {
+    const before = { 'x-ragline-failpoint': { t: 'fail' } };
+    assert.deepEqual(
+      changedHeaders(before, { 'x-ragline-failpoint': null }, () => false),
+      { headers: {} },
+    );
+  });
+
   it('takes locked headers that come back as they were shown', () => {
     assert.deepEqual(change({ id: 'e1', tenant_id: 't1', deaths: null }), { headers });
     assert.deepEqual(changedHeaders(headers, { bytes: { base64: '/w==' } }, mask), { headers });
