@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { compose } from './trace.ts';
+import { compose, lettersIn } from './trace.ts';
 
 describe('an event’s trace', () => {
   it('names each group once, with its attempts, whichever instance knows them', () => {
@@ -34,6 +34,20 @@ describe('an event’s trace', () => {
     const { record, missing } = compose('e', found, ['notifications-4', 'notifications-3']);
     assert.deepEqual(record, { topic: 'orders.v1', partition: 3, offset: '41' });
     assert.deepEqual(missing, ['notifications-3', 'notifications-4']);
+  });
+
+  it('has the event’s letters with their attempts, as the list of letters shows them', () => {
+    const letter = {
+      id: 'l1',
+      state: 'waiting',
+      group: 'g',
+      event_id: 'e',
+      error_code: 'x',
+      attempt_count: 5,
+    };
+    assert.deepEqual(lettersIn([letter, { ...letter, id: 'l2', event_id: 'other' }], 'e'), [
+      { id: 'l1', group: 'g', state: 'waiting', error_code: 'x', attempts: 5 },
+    ]);
   });
 });
 

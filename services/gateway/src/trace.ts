@@ -91,16 +91,21 @@ async function lettersOf(
     const { status, body } = await ask(instance, `/v1/dead-letters?q=${eventId}`, headers);
     if (status >= 500 || status === 429) missing.push(instance.name);
     if (status !== 200 || !Array.isArray(body.data)) return [];
-    return body.data
-      .filter(isJson)
-      .flatMap(({ id, group, state, event_id, error_code, attempts }) =>
-        event_id === eventId ? [{ id, group, state, error_code, attempts }] : [],
-      );
+    return lettersIn(body.data, eventId);
   } catch (error) {
     log.warn('trace not answered', { upstream: instance.name, error });
     missing.push(instance.name);
     return [];
   }
+}
+
+/** Of a page of the list, the event's letters; `q` finds others that mention it. */
+export function lettersIn(page: readonly unknown[], eventId: string): Json[] {
+  return page
+    .filter(isJson)
+    .flatMap(({ id, group, state, event_id, error_code, attempt_count: attempts }) =>
+      event_id === eventId ? [{ id, group, state, error_code, attempts }] : [],
+    );
 }
 
 /**
