@@ -14,12 +14,15 @@ describe('what Postgres remembers of runs', () => {
   });
   after(async () => {
     await pool.end();
+    for (const table of ['run', 'started']) await asOwner(`DELETE FROM streams.${table} WHERE group_id = $1`);
+  });
+
+  async function asOwner(text: string): Promise<void> {
     const owner = new pg.Client({ connectionString: stack().databaseUrl });
     await owner.connect();
-    for (const table of ['run', 'started'])
-      await owner.query(`DELETE FROM streams.${table} WHERE group_id = $1`, [groupId]);
+    await owner.query(text, [groupId]);
     await owner.end();
-  });
+  }
 
   it('tells a run how many before it did not end, and what they left begun', async () => {
     const runs = postgresRuns(pool, groupId);
@@ -50,6 +53,19 @@ describe('what Postgres remembers of runs', () => {
     assert.equal(await runs.endedLate(other, second), true);
     // The first one’s end is not the second one’s.
     assert.equal((await runs.begin(other, third)).unclean, 1);
+  });
+
+  it('forgets after a day what nobody has said to be done', async () => {
+    const runs = postgresRuns(pool, groupId);
+    const other = { ...place, partition: 5 };
+    const first = randomUUID();
+    await runs.begin(other, first);
+    await runs.start(other, first, 7n);
+    await runs.start(other, first, 8n);
+    await asOwner(
+      `UPDATE streams.started SET at = at - interval '25 hours' WHERE group_id = $1 AND "offset" = 7`,
+    );
+    assert.deepEqual((await runs.begin(other, randomUUID())).begun, new Map([[8n, 2]]));
   });
 
   it('is kept from whoever is not the group', async () => {
