@@ -95,7 +95,7 @@ BEGIN
     DO UPDATE SET epoch = l.epoch + 1, owner = excluded.owner, since = clock_timestamp()
     RETURNING l.epoch INTO raised;
   RETURN QUERY
-    SELECT raised, coalesce(sum(k.depth) OVER (), 0)::bigint, k.key, CASE WHEN k.detached THEN NULL ELSE k.id END
+    SELECT raised, coalesce(sum(k.depth) OVER (), 0)::bigint, CASE WHEN k.detached THEN NULL ELSE k.key END, CASE WHEN k.detached THEN NULL ELSE k.id END
       FROM (SELECT) AS one LEFT JOIN streams.parked_key k
         ON k.group_id = p_group AND k.topic = p_topic AND k.partition = p_partition;
 END $$;
@@ -235,18 +235,20 @@ END $$;
 -- What there is to do, for all partitions that a process owns at once. held: the epoch is still the lease's.
 CREATE FUNCTION streams.look(p_group text, p_topics text[], p_partitions int[], p_epochs bigint[])
   RETURNS TABLE (topic text, partition int, epoch bigint, held boolean, due boolean, unannounced boolean)
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  -- Its plan for any values goes through all that is unannounced once for each partition.
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
   PERFORM streams.require_group(p_group);
   RETURN QUERY
-    WITH waiting AS MATERIALIZED (SELECT r.parked_id FROM streams.parked_record r WHERE r.announced < r.deaths)
+    WITH waiting AS MATERIALIZED (
+      SELECT DISTINCT k.topic, k.partition FROM streams.parked_record r JOIN streams.parked_key k ON k.id = r.parked_id
+       WHERE r.announced < r.deaths AND k.group_id = p_group)
     SELECT p.topic, p.partition, p.epoch,
            EXISTS (SELECT FROM streams.lease l
                     WHERE l.group_id = p_group AND l.topic = p.topic AND l.partition = p.partition AND l.epoch = p.epoch),
            EXISTS (SELECT FROM streams.parked_key k
                     WHERE k.group_id = p_group AND k.topic = p.topic AND k.partition = p.partition AND k.not_before <= now()),
-           EXISTS (SELECT FROM waiting w JOIN streams.parked_key k ON k.id = w.parked_id
-                    WHERE k.group_id = p_group AND k.topic = p.topic AND k.partition = p.partition)
+           EXISTS (SELECT FROM waiting w WHERE w.topic = p.topic AND w.partition = p.partition)
       FROM unnest(p_topics, p_partitions, p_epochs) AS p (topic, partition, epoch);
 END $$;
 

@@ -53,8 +53,13 @@ export function deadLetterOf(record: ConsumedRecord, death: Death): DeadLetter {
 export function partsOf(error: unknown): { name: string; message: string; stack: string } {
   if (!(error instanceof Error))
     return { name: typeof error, message: cut(String(error), messageBytesMax), stack: '' };
+  // What is thrown may have anything in these.
   const { name, message, stack = '' } = error;
-  return { name, message: cut(message, messageBytesMax), stack: cut(stack, stackBytesMax) };
+  return {
+    name: cut(String(name), messageBytesMax),
+    message: cut(String(message), messageBytesMax),
+    stack: cut(String(stack), stackBytesMax),
+  };
 }
 
 /** RFC 3339; '' for what is no time. */

@@ -45,7 +45,8 @@ export function createFetching(onFetching: (wanted: boolean, reason: NotFetching
       roomless += change;
       show();
     },
-    lacksRoom: (): boolean => roomless > 0,
+    /** How many records wait for room. */
+    roomless: (): number => roomless,
     end(): void {
       hasEnded = true;
     },

@@ -48,6 +48,7 @@ export type PartitionRun = ReturnType<typeof createPartitionRun>;
 
 const openAgainMs = 500;
 const fullAgainMs = 250;
+const fullAgainMsMax = 10_000;
 
 export function createPartitionRun<E>(options: PartitionOptions<E>) {
   const { topic, partition, order, work, slots, aside, policy, onFinished, onFetching, log, random } =
@@ -147,9 +148,10 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     const { kept, isGone, roomless } = await follow(first);
     for (const task of kept) finish(task, 'parked');
     if (roomless === undefined) return !isGone;
-    if (!fetching.lacksRoom()) log.warn('parked key is full', addressOf(roomless));
+    if (fetching.roomless() === 0) log.warn('parked key is full', addressOf(roomless));
     fetching.room(1);
-    after(fullAgainMs, () => {
+    // Together they ask as often as one would, and do not keep those busy that have room.
+    after(Math.min(fullAgainMs * fetching.roomless(), fullAgainMsMax), () => {
       held.push(roomless);
       fetching.room(-1);
       pump();

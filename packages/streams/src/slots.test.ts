@@ -16,4 +16,22 @@ describe('slots', () => {
     slots.release();
     assert.deepEqual(woken, ['ended meanwhile', 'next']);
   });
+
+  it('come to who waits for one in its turn, though others take and release without a pause', async () => {
+    const slots = createSlots(2);
+    let jobs = 0;
+    const pump = () => {
+      while (jobs < 1_000 && slots.take(pump)) {
+        jobs += 1;
+        void Promise.resolve().finally(() => {
+          slots.release();
+          pump();
+        });
+      }
+    };
+    pump();
+    await slots.taken();
+    assert.ok(jobs < 10, `${jobs} jobs before it`);
+    slots.release();
+  });
 });

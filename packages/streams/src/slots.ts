@@ -2,6 +2,8 @@
 export type Slots = {
   /** Takes a slot; when none is free, `wake` is called once, as soon as one is. */
   take(wake: () => void): boolean;
+  /** Resolves when a slot is the caller's: in its turn, and no other can take it meanwhile. */
+  taken(): Promise<void>;
   release(): void;
 };
 
@@ -19,6 +21,16 @@ export function createSlots(count: number): Slots {
       }
       sleepers.add(wake);
       return false;
+    },
+    taken() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const own = () => {
+        free -= 1;
+        resolve();
+      };
+      if (free > 0) own();
+      else sleepers.add(own);
+      return promise;
     },
     release() {
       free += 1;

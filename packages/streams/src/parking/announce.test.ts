@@ -9,14 +9,13 @@ const place = { group_id: 'chat', topic: 'orders.v1', partition: 2 };
 describe('announcing dead letters', () => {
   it('sends the original with its address, its place in the line, and the last failure', async () => {
     const { sent, announce } = aProducer();
-    await announce(place, aLetter(1, { headers: { id: 'e', 'original-topic': 'first.v1' } }));
+    await announce(place, aLetter(1, { headers: { id: 'e', 'original-topic': 'a-lie.v1', deaths: '9' } }));
     const [[topic, [record]] = ['', []]] = sent;
     assert.equal(topic, 'chat.dlq');
     assert.deepEqual([String(record?.key), String(record?.value)], ['a', 'v']);
     assert.deepEqual(record?.headers, {
       id: 'e',
-      // Kept from an earlier death.
-      'original-topic': 'first.v1',
+      'original-topic': 'orders.v1',
       'original-partition': '2',
       'original-offset': '5',
       'original-timestamp': '2026-05-01T10:00:00.000Z',
@@ -42,6 +41,23 @@ describe('announcing dead letters', () => {
       sent.map(([, records]) => records.length),
       [3],
     );
+  });
+
+  it('holds up no letter for one that Kafka refuses, and tells of that one without its content', async () => {
+    const sent: (string | undefined)[][] = [];
+    const announce = announceTo({
+      async send(_, records) {
+        if (records.some(({ value }) => value?.length === 9)) throw new Error('too large');
+        sent.push(records.map(({ headers, value }) => `${headers?.['parked-record']} ${value}`));
+      },
+    });
+    const refused = { value: Buffer.from('too large') };
+    await Promise.all([
+      announce(place, aLetter(1)),
+      announce(place, aLetter(2, refused)),
+      announce(place, aLetter(3)),
+    ]);
+    assert.deepEqual(sent, [['1 v'], ['3 v'], ['2 null']]);
   });
 
   it('sends no more together than a broker takes', () => {

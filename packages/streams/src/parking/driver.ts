@@ -130,11 +130,7 @@ export function startDriver<E>(options: DriverOptions<E>) {
   }
 
   async function inSlot<T>(job: () => Promise<T>): Promise<T> {
-    for (;;) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      if (slots.take(resolve)) break;
-      await promise;
-    }
+    await slots.taken();
     try {
       if (isOver) throw new Ended('The assignment is over');
       return await job();
@@ -147,6 +143,7 @@ export function startDriver<E>(options: DriverOptions<E>) {
   async function tryOnce(head: Head): Promise<boolean> {
     const task = taskOf(head);
     let hasLeft = false;
+    let hasMoved = false;
     const ids = () => {
       const id = task.identity?.event_id;
       // Parked as garbage, under its address; now it can be read, and another copy may have been handled.
@@ -161,7 +158,10 @@ export function startDriver<E>(options: DriverOptions<E>) {
         const done = await store.attempt(lease, head, claimed, (client, fresh) =>
           effect(client, claimed.every((id) => fresh.has(id)) ? own : new Set()),
         );
-        if (done.kind === 'moved') throw new Moved('The record is not what was read any more');
+        if (done.kind === 'moved') {
+          hasMoved = true;
+          throw new Moved('The record is not what was read any more');
+        }
         hasLeft = true;
         if (done.lineGone) options.onGone(head);
         return done.value;
@@ -178,7 +178,8 @@ export function startDriver<E>(options: DriverOptions<E>) {
     } catch (error) {
       if (isFenced(error)) throw error;
       if (signal.aborted) throw new Ended('The assignment is over');
-      if (error instanceof Moved) return false;
+      // Whatever the handler made of the error.
+      if (hasMoved) return false;
       // It took effect, and what the handler did afterwards failed.
       if (!hasLeft) await book(task, head, error);
       else {

@@ -4,7 +4,7 @@ import type { RawHeaders } from '../record.ts';
 type One = { t: string } | { b: string };
 export type StoredHeaders = Record<string, One & { all?: One[] }>;
 
-/** Loses nothing: what is no text that Postgres could keep is base64. */
+/** What is no text that Postgres could keep is base64; only a header named __proto__ is lost. */
 export function storedHeaders(headers: RawHeaders): StoredHeaders {
   const stored: StoredHeaders = {};
   for (const [name, given] of Object.entries(headers)) {
