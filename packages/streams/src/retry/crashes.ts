@@ -74,6 +74,7 @@ export function createCrashes(options: CrashesOptions) {
     let opening: Promise<void> | undefined;
     let openedAt = now();
     let isLost = false;
+    const unfinished = new Set<Promise<void>>();
     let closed: Promise<void> | undefined;
 
     const isSuspect = (offset: bigint) => (until !== undefined && offset < until) || begun.has(offset);
@@ -140,12 +141,17 @@ export function createCrashes(options: CrashesOptions) {
 
     async function settled(offset: bigint): Promise<void> {
       begun.delete(offset);
-      // What stays noted is cleared with the run; it has cost nobody anything.
-      await store.finish(place, offset).catch(() => {});
+      const finishing = store.finish(place, offset).catch((error: unknown) => {
+        // What this run has noted is cleared with it; another run's note is forgotten after a day.
+        log.warn('a record stays noted', { group: groupId, ...place, offset: String(offset), error });
+      });
+      unfinished.add(finishing);
+      await finishing.finally(() => unfinished.delete(finishing));
     }
 
     async function end(): Promise<void> {
       await opening?.catch(() => {});
+      await Promise.all(unfinished);
       clearTimeout(asking);
       if (opening === undefined || isLost) return;
       await store.end(place, runId).catch((error: unknown) => {
