@@ -1,6 +1,6 @@
 /**
- * A member of a group of a test's own as a process, whose handler obeys failpoints: group, topic, order and delays are
- * arguments. Tells its parent each record that it has handled.
+ * A member of a group of a test's own as a process, whose handler obeys failpoints: group, topic, order, delays, what
+ * becomes of a dead head and the database are arguments. Tells its parent each record that it has handled.
  */
 import { createPool } from '@ragline/postgres/pool';
 import { createMetrics } from '@ragline/runtime/metrics';
@@ -11,7 +11,8 @@ import { createKafka } from '@ragline/streams/kafka-client';
 import { startProducer } from '@ragline/streams/producer';
 import { stack } from '../support/stack.ts';
 
-const [groupId = '', topic = '', order = '', delays = '', databaseUrl = ''] = process.argv.slice(2);
+const [groupId = '', topic = '', order = '', delays = '', deadHead = '', databaseUrl = ''] =
+  process.argv.slice(2);
 endWhenStuck({ afterMs: 1_000 });
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const metrics = createMetrics({ service: 'test' });
@@ -31,7 +32,7 @@ const running = await startConsumer({
   },
   pool,
   retry: { delaysMs: delays.split(',').map(Number), jitterMs: 0 },
-  deadHead: 'skip',
+  deadHead: deadHead === 'wait' ? 'wait' : 'skip',
   failpoints: true,
   producer: await startProducer({ kafka, log: quiet }),
   log: quiet,

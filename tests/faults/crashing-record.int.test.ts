@@ -6,6 +6,7 @@ import { tierTopicOf } from '@ragline/streams/retry/names';
 import { openScene } from '@ragline/streams/testing';
 import type { IHeaders } from 'kafkajs';
 import { after, describe, it } from 'mocha';
+import pg from 'pg';
 import { eventually } from '../support/eventually.ts';
 import { stack } from '../support/stack.ts';
 
@@ -43,6 +44,45 @@ describe('a record that ends the process', function () {
     }
   });
 
+  it('is counted when it is sent back before it is mended, too, and its followers wait for it', async () => {
+    const scene = await openScene({ partitions: 1, delaysMs });
+    const operators = new pg.Pool({
+      connectionString: stack().databaseUrlOf('ragline_dead_letters'),
+      max: 1,
+    });
+    try {
+      const group = aGroup(scene.groupId, scene.topic, 'by-key', 'wait');
+      const deadly = scene.anEvent({}, 'the-same');
+      const others = Array.from({ length: 5 }, () => scene.anEvent());
+      await scene.send([{ ...deadly, headers: crashing(deadly) }, scene.anEvent({}, 'the-same'), ...others]);
+      assert.equal(await group.untilItLives(), 3);
+      const [letter] = await scene.letters(1);
+      const record = textHeaders(letter?.headers ?? {})['parked-record'];
+
+      const { rows } = await operators.query('SELECT status FROM streams.replay_parked(NULL, $1)', [
+        [record],
+      ]);
+      assert.deepEqual(rows, [{ status: 'replaying' }]);
+      // The process that lives dies of it, and those after it: not for ever.
+      await group.died();
+      assert.ok((await group.untilItLives()) <= 2);
+      const letters = await scene.letters(2);
+      const codes = letters.map(({ headers }) => textHeaders(headers)['error-code']);
+      assert.deepEqual(codes, ['crashed', 'crashed']);
+      assert.deepEqual(
+        [...new Set(group.handled)].sort(),
+        others.map(({ event }) => event.event_id).sort(),
+        'its follower waits',
+      );
+      await group.stop();
+      const left = await group.notes(scene);
+      assert.deepEqual(left.rows, [{ begun: 0, unended: 0 }]);
+    } finally {
+      await operators.end();
+      await scene.close();
+    }
+  });
+
   it('is counted where it waits in a tier, too, and when it never gives the processor back', async () => {
     const scene = await openScene({ partitions: 1, delaysMs });
     try {
@@ -64,7 +104,7 @@ describe('a record that ends the process', function () {
   });
 
   /** One member at a time: when its process has died, another is started. */
-  function aGroup(groupId: string, topic: string, order: string) {
+  function aGroup(groupId: string, topic: string, order: string, deadHead = 'skip') {
     const handled: string[] = [];
     let alive: ChildProcess | undefined;
     const file = new URL('./crashing-process.ts', import.meta.url);
@@ -72,7 +112,9 @@ describe('a record that ends the process', function () {
 
     /** Whether it dies, or handles what is there and lives. */
     async function start(): Promise<'died' | 'lives'> {
-      const child = fork(file, [groupId, topic, order, delaysMs.join(','), databaseUrl], { execArgv: [] });
+      const child = fork(file, [groupId, topic, order, delaysMs.join(','), deadHead, databaseUrl], {
+        execArgv: [],
+      });
       children.add(child);
       alive = child;
       const said = Promise.withResolvers<void>();
@@ -101,6 +143,11 @@ describe('a record that ends the process', function () {
           if ((await start()) === 'lives') return deaths;
           assert.ok(deaths < 6, 'it dies for ever');
         }
+      },
+      /** Resolves when the process that lived has died. */
+      async died(): Promise<void> {
+        if (alive !== undefined && alive.exitCode === null && alive.signalCode === null)
+          await once(alive, 'exit');
       },
       async stop(): Promise<void> {
         if (alive === undefined) return;
