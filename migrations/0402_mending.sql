@@ -57,6 +57,8 @@ CREATE TABLE dead_letters.batch (
   -- The instance that runs it, and until when without a sign of life.
   runner           text,
   lease_until      timestamptz,
+  -- Nobody need look before: it waits for its rate or for outcomes. Null: not looked at yet.
+  look_at          timestamptz,
   CHECK (selected = pending + in_flight + resolved + discarded + failed + skipped)
 );
 CREATE INDEX batch_tenant ON dead_letters.batch (tenant_id, id);

@@ -19,9 +19,9 @@ export type BatchRequest = {
   delay_s: number;
 };
 
-/** As many as one statement freezes within its time. */
 export const itemsMax = 1_000_000;
-const freezeWithinMs = 120_000;
+// The gateway waits for 30 s: whoever asked must hear the batch's name, or that there is none.
+const freezeWithinMs = 25_000;
 
 /** Freezes the selection: what waits now, oldest first. In the caller's transaction and scope. */
 export async function createBatch(client: Client, actor: Actor, request: BatchRequest): Promise<BatchRow> {
@@ -50,12 +50,18 @@ export async function createBatch(client: Client, actor: Actor, request: BatchRe
   });
   const use = params();
   const where = `${selectionWhere(request, scope, use)} AND l.state = 'waiting'`;
-  const frozen = await client.query({
-    text: `INSERT INTO dead_letters.batch_item (batch_id, n, tenant_id, letter_id)
-           SELECT ${use.add(id)}::uuid, row_number() OVER (ORDER BY l.id), ${use.add(scope.tenant_id)}::uuid, l.id
-             FROM dead_letters.letter l WHERE ${where} ORDER BY l.id LIMIT ${itemsMax + 1}`,
-    values: use.values,
-  });
+  const frozen = await client
+    .query({
+      text: `INSERT INTO dead_letters.batch_item (batch_id, n, tenant_id, letter_id)
+             SELECT ${use.add(id)}::uuid, row_number() OVER (ORDER BY l.id), ${use.add(scope.tenant_id)}::uuid, l.id
+               FROM dead_letters.letter l WHERE ${where} ORDER BY l.id LIMIT ${itemsMax + 1}`,
+      values: use.values,
+    })
+    .catch((error: unknown) => {
+      if (!isTimedOut(error)) throw error;
+      const message = `selects more letters than can be frozen within ${freezeWithinMs / 1_000} s`;
+      throw problem('invalid', undefined, { errors: [{ path: 'filter', message }] });
+    });
   const selected = frozen.rowCount ?? 0;
   if (selected > itemsMax) {
     const errors = [{ path: 'filter', message: `selects more than ${itemsMax} letters` }];
@@ -75,6 +81,10 @@ export async function createBatch(client: Client, actor: Actor, request: BatchRe
     { verb: 'batch_create', batch_id: id, tenant_id: scope.tenant_id, detail },
   ]);
   return batch;
+}
+
+function isTimedOut(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '57014';
 }
 
 function selectionOf({ filter, ids }: Pick<BatchRequest, 'filter' | 'ids'>): Record<string, unknown> {

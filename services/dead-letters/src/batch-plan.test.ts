@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { allowanceAfter, type BatchCounts, type BatchSettings, chunkMax, nextStep } from './batch-plan.ts';
+import {
+  allowanceAfter,
+  type BatchCounts,
+  type BatchSettings,
+  chunkMax,
+  nextStep,
+  rateWaitMs,
+} from './batch-plan.ts';
 
 const settings: BatchSettings = { rate_per_s: null, ramp: [], in_flight: 50, stop_on_failures: null };
 const none: BatchCounts = { pending: 0, behind: 0, in_flight: 0, resolved: 0, failed: 0, forgiven: 0 };
@@ -52,5 +59,12 @@ describe('the plan of a batch', () => {
     assert.equal(allowanceAfter(0, 0, null), Infinity);
     assert.deepEqual(step({}, { pending: 9 }, 2.7), { kind: 'send', atMost: 2 });
     assert.deepEqual(step({}, { pending: 9 }, 0.7), { kind: 'wait' });
+  });
+
+  it('knows when its rate allows the next letter', () => {
+    assert.equal(rateWaitMs(0, 0.01), 100_000);
+    assert.equal(rateWaitMs(0.5, 1), 500);
+    assert.equal(rateWaitMs(1.5, 1), 0);
+    assert.equal(rateWaitMs(Number.POSITIVE_INFINITY, null), 0);
   });
 });

@@ -71,3 +71,8 @@ export function allowanceAfter(before: number, elapsedMs: number, ratePerS: numb
   if (ratePerS === null) return Number.POSITIVE_INFINITY;
   return Math.min(before + (elapsedMs / 1000) * ratePerS, Math.max(1, ratePerS / 4));
 }
+
+/** How long until the rate allows one more. */
+export function rateWaitMs(allowance: number, ratePerS: number | null): number {
+  return ratePerS === null ? 0 : Math.max(0, ((1 - allowance) / ratePerS) * 1_000);
+}

@@ -1,11 +1,14 @@
 /**
  * Runs batches, on every instance: each batch belongs to one of them at a time, by a lease in Postgres that its turns renew.
  * An instance that dies leaves a lease that runs out, and everything it had done: another goes on from there.
+ *
+ * A batch that waits, for its rate or for outcomes, gives its place back and says when it is looked at again; one that is
+ * busy does so too while others wait for places, and comes behind them. So no tenant's batches hold up another's.
  */
 import { randomUUID } from 'node:crypto';
 import type { Pool } from '@ragline/postgres/pool';
 import type { Logger } from '@ragline/runtime/logger';
-import { allowanceAfter, chunkMax } from './batch-plan.ts';
+import { allowanceAfter, chunkMax, rateWaitMs } from './batch-plan.ts';
 import { type Turn, turn } from './batch-turn.ts';
 import type { Encode } from './events.ts';
 import type { ReplaySender } from './replay-sender.ts';
@@ -25,10 +28,12 @@ export type BatchRunner = { stop(): Promise<void> };
 
 const lookEveryMs = 250;
 const idleMs = 50;
-const idleMsMost = 400;
-// A batch that waits for its rate, or for outcomes, costs a statement now and then; and nobody has all places.
-const atOnce = 64;
-const atOnceOfOne = 8;
+const atOnce = 8;
+const atOnceOfOne = 4;
+// Waiting longer than this is not worth a place.
+const waitMsMax = 1_000;
+const idleRoundsMax = 30;
+const placeMs = 5_000;
 
 export function startBatchRunner(options: BatchRunnerOptions): BatchRunner {
   const { pool, log, leaseMs = 6_000 } = options;
@@ -47,9 +52,10 @@ export function startBatchRunner(options: BatchRunnerOptions): BatchRunner {
           const found = await acquire(pool, runner, leaseMs, full);
           if (found === undefined) break;
           const { id, rate_per_s, tenant } = found;
-          const run = runBatch(options, { id, rate_per_s, runner, leaseMs, signal }).finally(() =>
-            running.delete(id),
-          );
+          const isFull = () => running.size >= atOnce;
+          const run = runBatch(options, { id, rate_per_s, runner, leaseMs, isFull, signal })
+            .catch((error: unknown) => log.warn('a batch keeps its lease', { batchId: id, error }))
+            .finally(() => running.delete(id));
           running.set(id, { tenant, run });
         }
       } catch (error) {
@@ -79,8 +85,9 @@ async function acquire(pool: Pool, runner: string, leaseMs: number, full: readon
                 SELECT id FROM dead_letters.batch
                  WHERE (state IN ('scheduled', 'running') OR in_flight > 0) AND (state <> 'scheduled' OR starts_at <= clock_timestamp())
                    AND (lease_until IS NULL OR lease_until < clock_timestamp())
+                   AND (look_at IS NULL OR look_at <= clock_timestamp())
                    AND coalesce(tenant_id::text, '') <> ALL ($3::text[])
-                 ORDER BY starts_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+                 ORDER BY coalesce(look_at, starts_at), id LIMIT 1 FOR UPDATE SKIP LOCKED)
           RETURNING b.id, b.rate_per_s, coalesce(b.tenant_id::text, '') AS tenant`,
       values: [runner, leaseMs, full],
     });
@@ -88,12 +95,21 @@ async function acquire(pool: Pool, runner: string, leaseMs: number, full: readon
   });
 }
 
-type Run = { id: string; rate_per_s: number | null; runner: string; leaseMs: number; signal: AbortSignal };
+type Run = {
+  id: string;
+  rate_per_s: number | null;
+  runner: string;
+  leaseMs: number;
+  /** Whether all places are taken, so that others may be waiting. */
+  isFull(): boolean;
+  signal: AbortSignal;
+};
 
 async function runBatch(options: BatchRunnerOptions, run: Run): Promise<void> {
   const { pool, encoder, sender, foreignReplayTopics, log } = options;
-  const { id, rate_per_s, runner, leaseMs, signal } = run;
-  let [allowance, countedAt, atMost, idle] = [1, performance.now(), chunkMax, idleMs];
+  const { id, rate_per_s, runner, leaseMs, isFull, signal } = run;
+  const since = performance.now();
+  let [allowance, countedAt, atMost, idleRounds] = [1, since, chunkMax, 0];
   for (;;) {
     const now = performance.now();
     allowance = allowanceAfter(allowance, now - countedAt, rate_per_s);
@@ -113,26 +129,34 @@ async function runBatch(options: BatchRunnerOptions, run: Run): Promise<void> {
     }
     if (done.kind === 'sent') {
       allowance -= done.claimed;
-      // Waited for, so that a slow Kafka slows the batch; held long, the sender keeps the claims.
+      // Waited for, so that a slow Kafka slows the batch; held long, the sweeper looks after the claims.
       await Promise.race([sender.sendAll(done.toSend), pause(leaseMs / 3, signal)]);
     }
     if (done.kind === 'lost') return;
-    if (done.kind === 'settled' || signal.aborted) {
-      await release(pool, id, runner).catch((error: unknown) =>
-        log.warn('a batch keeps its lease', { error }),
-      );
-      return;
+    if (done.kind === 'settled') return release(pool, run, 0);
+    idleRounds = done.kind === 'idle' ? idleRounds + 1 : 0;
+    const rateMs = rateWaitMs(allowance, rate_per_s);
+    const yields = isFull() && now - since > placeMs;
+    // Whoever takes it up again lets one letter go at once: so not before the rate does.
+    if (signal.aborted || yields) return release(pool, run, rateMs);
+    if (rateMs > waitMsMax || idleRounds > idleRoundsMax) {
+      return release(pool, run, Math.max(rateMs, waitMsMax));
     }
-    if (done.kind === 'idle') await pause(idle, signal);
-    idle = done.kind === 'idle' ? Math.min(idle * 1.5, idleMsMost) : idleMs;
+    if (done.kind === 'idle') await pause(idleMs, signal);
   }
 }
 
-async function release(pool: Pool, id: string, runner: string): Promise<void> {
+async function release(
+  pool: Pool,
+  { id, runner }: Pick<Run, 'id' | 'runner'>,
+  waitMs: number,
+): Promise<void> {
   await inScope(pool, system, (client) =>
     client.query(
-      'UPDATE dead_letters.batch SET lease_until = NULL, runner = NULL WHERE id = $1 AND runner = $2',
-      [id, runner],
+      `UPDATE dead_letters.batch
+          SET lease_until = NULL, runner = NULL, look_at = clock_timestamp() + $3 * interval '1 millisecond'
+        WHERE id = $1 AND runner = $2`,
+      [id, runner, waitMs],
     ),
   );
 }

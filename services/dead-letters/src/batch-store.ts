@@ -121,9 +121,15 @@ export async function findBatch(
   });
 }
 
-async function readBatch(client: Client, id: string, lock: '' | 'FOR UPDATE'): Promise<BatchRow | undefined> {
-  const { rows } = await client.query<BatchRow>(
-    `SELECT ${batchColumns} FROM dead_letters.batch b WHERE b.id = $1 ${lock}`,
+type ReadBatch = BatchRow & { is_before_start: boolean };
+
+async function readBatch(
+  client: Client,
+  id: string,
+  lock: '' | 'FOR UPDATE',
+): Promise<ReadBatch | undefined> {
+  const { rows } = await client.query<ReadBatch>(
+    `SELECT ${batchColumns}, b.starts_at > clock_timestamp() AS is_before_start FROM dead_letters.batch b WHERE b.id = $1 ${lock}`,
     [id],
   );
   return rows[0];
@@ -156,7 +162,7 @@ export async function commandBatch(
     if (!from[command].includes(batch.state)) {
       throw problem('conflict', `Cannot ${command}: the batch is ${batch.state}.`);
     }
-    const isBeforeStart = batch.starts_at.getTime() > Date.now();
+    const { is_before_start: isBeforeStart } = batch;
     const wasUntouched = batch.pending === batch.selected;
     const { tenant_id } = batch;
     const leavesTrace = command !== 'cancel' || !isBeforeStart || !wasUntouched;
@@ -168,6 +174,7 @@ export async function commandBatch(
       // With its items, of which there may be a million.
       await client.query('SET LOCAL statement_timeout = 120000');
       await client.query('DELETE FROM dead_letters.batch WHERE id = $1', [id]);
+      await forgetAnswer(client, batch);
       return { ...batch, state: 'cancelled' };
     }
     const state = stateAfter(command, isBeforeStart);
@@ -183,6 +190,16 @@ export async function commandBatch(
     if (changed === undefined) throw problem('not_found');
     return changed;
   });
+}
+
+/** Asked for once more with the same Idempotency-Key, it is made anew: the kept answer names a batch that is not there. */
+async function forgetAnswer(client: Client, { id, actor_tenant_id, actor_user_id }: BatchRow): Promise<void> {
+  // The answer is its maker's; whoever cancels may be somebody else.
+  await client.query("SELECT set_config('ragline.tenant_id', $1, true)", [actor_tenant_id]);
+  await client.query(
+    `DELETE FROM dead_letters.idempotency WHERE tenant_id = $1 AND user_id = $2 AND body->>'id' = $3`,
+    [actor_tenant_id, actor_user_id, id],
+  );
 }
 
 function stateAfter(command: Command, isBeforeStart: boolean): BatchState {

@@ -247,6 +247,50 @@ describe('batches of letters', function () {
     assert.deepEqual([sentTo(group).length, new Set(sentTo(group)).size], [60, 60]);
   });
 
+  it('of a tenant that wait for their rate, or for outcomes, hold up nobody else’s', async () => {
+    const slow = await letters(12);
+    const asked = { action: 'replay', reason: 'x', delay_s: 0 };
+    const waiting: string[] = [];
+    for (const id of slow.ids.slice(0, 10)) {
+      const ids = [id, ...slow.ids.slice(10)];
+      const made = await operator.post('/dead-letters/batches', { ...asked, ids, rate_per_s: 0.01 });
+      waiting.push(made.body.id);
+    }
+    run();
+    await eventually(() => assert.ok(sentTo(slow.group).length >= 10), { withinMs: 30_000 });
+    const other = await letters(1);
+    const admin = await scene.caller(other.tenant);
+    const made = await admin.post('/dead-letters/batches', {
+      ...asked,
+      action: 'discard',
+      ids: other.ids,
+    });
+    await ended(made.body.id, 'done');
+    for (const id of waiting) await operator.post(`/dead-letters/batches/${id}/cancel`);
+  });
+
+  it('count a letter that failed and was claimed anew before they looked as failed', async () => {
+    const { ids } = await letters(1);
+    const made = await operator.post('/dead-letters/batches', {
+      ids,
+      action: 'replay',
+      reason: 'x',
+      delay_s: 0,
+    });
+    run();
+    await eventually(async () => {
+      const { body } = await operator.get(`/dead-letters/batches/${made.body.id}`);
+      assert.equal(body.counts.in_flight, 1);
+    });
+    // As a replay by hand leaves it, all in one moment.
+    await scene.owner.query(
+      'UPDATE dead_letters.letter SET batch_id = NULL, version = version + 2 WHERE id = $1',
+      [ids[0]],
+    );
+    const { counts } = await ended(made.body.id, 'done');
+    assert.deepEqual([counts.failed, counts.resolved], [1, 0]);
+  });
+
   it('discards too, each with the reason', async () => {
     const { group, ids } = await letters(6);
     const body = { ids, action: 'discard', reason: 'test data', delay_s: 0 };
@@ -315,6 +359,20 @@ describe('batches of letters', function () {
       const other = await caller.post('/dead-letters/batches', { ...body, reason: 'other' }, key);
       assert.deepEqual([other.status, other.body.code], [422, 'idempotency_key_reused']);
     }
+  });
+
+  it('can be asked for anew with the same Idempotency-Key once they were cancelled without a trace', async () => {
+    const { group } = await letters(1);
+    const body = { ...replay(group), delay_s: 600 };
+    const key = { 'idempotency-key': randomUUID() };
+    const first = await operator.post('/dead-letters/batches', body, key);
+    const path = `/dead-letters/batches/${first.body.id}/cancel`;
+    assert.equal((await operator.post(path, { reason: 'x' })).status, 422);
+    assert.equal((await (await scene.caller()).post(path)).status, 200);
+    const second = await operator.post('/dead-letters/batches', body, key);
+    assert.equal(second.status, 202);
+    assert.notEqual(second.body.id, first.body.id);
+    assert.equal((await operator.get(`/dead-letters/batches/${second.body.id}`)).status, 200);
   });
 
   it('refuse what makes no sense, field by field', async () => {

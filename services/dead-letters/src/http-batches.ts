@@ -30,7 +30,8 @@ const batchRequest = z
       .optional()
       .meta({ description: 'Nothing new is sent after so many of its letters have failed again.' }),
     delay_s: z.number().min(0).max(86_400).default(10).meta({
-      description: 'Begins after so long; until then it can be cancelled without a trace.',
+      description:
+        'Begins after so long, counted from the answer; until then it can be cancelled, and nothing is left of it but its lines in the audit.',
     }),
     dry_run: z.boolean().default(false),
   })
