@@ -8,8 +8,11 @@ import { consumerMetrics } from './consumer-metrics.ts';
 import { createParking, defaultCaps } from './parking/owner.ts';
 import { Fenced, type Head, type ParkingStore } from './parking/store.ts';
 import type { ConsumedRecord } from './record.ts';
-import { createRunParts } from './run-parts.ts';
+import type { FloodLimits } from './retry/flood-guard.ts';
+import { replayTopicOf, tierTopicOf } from './retry/names.ts';
+import { createRunParts, type RunPartsOptions } from './run-parts.ts';
 import { createSlots } from './slots.ts';
+import { newTask, type Work } from './task.ts';
 
 describe('a partition whose parked record ended the last process', () => {
   it('counts the record before its driver starts it', async () => {
@@ -56,8 +59,80 @@ describe('a partition whose parked record ended the last process', () => {
   });
 });
 
+describe('what waits aside, beside the flood guard', () => {
+  const tenants = ['a', 'b', 'c'];
+  const floodGuard = { share: 0.5, windowMs: 60_000, least: 10 };
+
+  it('is tried by the driver whatever fails, and fails without stopping the group', async () => {
+    const scene = aScene({ floodGuard });
+    for (let at = 0; at < 100; at += 1) await assert.rejects(scene.tryParked(at, tenants[at % 3] ?? ''));
+    assert.equal(scene.isFlooded(), false);
+    const flood = scene.parts.flood ?? assert.fail('first attempts are guarded');
+    const tasks = Array.from({ length: 10 }, (_, at) =>
+      newTask<ConsumedRecord>(aRecord(at, tenants[at % 3] ?? ''), 0),
+    );
+    for (const task of tasks) flood.judge(task, new Error('a bad release'));
+    assert.equal(scene.isFlooded(), true);
+    await assert.rejects(scene.tryParked(7, 'a'), /a bad record/);
+  });
+
+  it('is tried in tiers and on the replay topic whatever fails', () => {
+    const { partsOf } = createRunParts<ConsumedRecord>({
+      ...aGroup(),
+      options: { floodGuard },
+      order: 'none',
+    });
+    const guarded = ['orders.v1', tierTopicOf('test', 60_000), replayTopicOf('test')].map(
+      (topic) => partsOf({ topic, partition: 0 }, () => {}).flood !== undefined,
+    );
+    assert.deepEqual(guarded, [true, false, false]);
+  });
+});
+
+function aRecord(offset: number, tenant_id: string): ConsumedRecord {
+  const headers = { tenant_id: Buffer.from(tenant_id) };
+  return {
+    topic: 'orders.v1',
+    partition: 0,
+    offset: String(offset),
+    key: null,
+    value: null,
+    headers,
+    timestamp: 0,
+  };
+}
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+const unused = async () => assert.fail('not used');
+
+/** A group whose every record fails, and whose Kafka has nothing. */
+function aGroup(): Omit<RunPartsOptions<ConsumedRecord>, 'options' | 'order'> {
+  return {
+    ...{ groupId: 'test', log: quiet, parkingOf: undefined },
+    shown: consumerMetrics(createMetrics({ service: 'test' }), 'test'),
+    producer: { send: unused, stop: async () => {} },
+    offsets: { committed: async () => new Map(), ends: async () => undefined, stop: async () => {} },
+    work: {
+      admit: (record) => record,
+      identityOf: () => undefined,
+      many: undefined,
+      async one() {
+        throw new Error('a bad record');
+      },
+    },
+  };
+}
+
 /** One parked record, at offset 5; what is asked of Postgres and Kafka, in its order. */
-function aScene({ starts = 0, refusals = 0, gate = Promise.resolve() } = {}) {
+type SceneOptions = {
+  starts?: number;
+  refusals?: number;
+  gate?: Promise<void>;
+  /** With one, every record fails. */
+  floodGuard?: FloodLimits;
+};
+
+function aScene({ starts = 0, refusals = 0, gate = Promise.resolve(), floodGuard }: SceneOptions = {}) {
   const told: string[] = [];
   const waiters = new Map<string, () => void>();
   const say = (what: string) => {
@@ -68,7 +143,6 @@ function aScene({ starts = 0, refusals = 0, gate = Promise.resolve() } = {}) {
   let begins = 0;
   let isDone = false;
   const place = { topic: 'orders.v1', partition: 0 };
-  const unused = async () => assert.fail('not used');
 
   const head: Head = {
     ...{ offset: '5', key: Buffer.from('a'), value: Buffer.from('x'), headers: {}, timestamp: 0 },
@@ -106,14 +180,14 @@ function aScene({ starts = 0, refusals = 0, gate = Promise.resolve() } = {}) {
     return { rows: [] };
   };
   const pool = { query } as unknown as pg.Pool;
-  const quiet = { debug() {}, info() {}, warn() {}, error() {} };
-  const shown = consumerMetrics(createMetrics({ service: 'test' }), 'test');
   const handling = Promise.withResolvers<string>();
 
-  const { partsOf } = createRunParts<ConsumedRecord>({
-    options: { pool, floodGuard: false },
-    ...{ groupId: 'test', order: 'by-key', log: quiet, shown },
-    producer: { send: unused, stop: async () => {} },
+  let tried: Work<ConsumedRecord> | undefined;
+  const group = aGroup();
+  const { partsOf, isFlooded } = createRunParts<ConsumedRecord>({
+    ...group,
+    options: { pool: floodGuard ? undefined : pool, floodGuard: floodGuard ?? false },
+    order: 'by-key',
     offsets: {
       async committed() {
         // Kafka takes its time; a driver would not wait for it.
@@ -124,30 +198,40 @@ function aScene({ starts = 0, refusals = 0, gate = Promise.resolve() } = {}) {
       ends: async () => new Map([[0, 10n]]),
       stop: async () => {},
     },
-    work: {
-      admit: (record) => record,
-      identityOf: () => undefined,
-      many: undefined,
-      async one() {
-        isDone = true;
-        say('handler');
-        return handling.promise;
-      },
-    },
-    parkingOf: (at, work, _, onFenced, onSettled) =>
-      createParking<ConsumedRecord>({
+    work: floodGuard
+      ? group.work
+      : {
+          ...group.work,
+          async one() {
+            isDone = true;
+            say('handler');
+            return handling.promise;
+          },
+        },
+    parkingOf: (at, work, _, onFenced, onSettled) => {
+      tried = work;
+      return createParking<ConsumedRecord>({
         place: { group_id: 'test', ...at },
         ...{ owner: 'test', store, work, slots: createSlots(2), policy: defaultPolicy, deadHead: 'wait' },
         ...{ caps: defaultCaps, clock: systemClock, random: () => 0.5, announce: unused, log: quiet },
         onFinished: onSettled,
         onFenced,
-      }),
+      });
+    },
   });
-  const { aside } = partsOf(place, () => say('fenced'));
+  const parts = partsOf(place, () => say('fenced'));
+  const { aside } = parts;
 
   return {
     aside,
     told,
+    parts,
+    isFlooded,
+    /** As the driver does it. */
+    async tryParked(offset: number, tenant: string) {
+      const { signal } = new AbortController();
+      return tried?.one(aRecord(offset, tenant), { signal, attempt: 2, once: unused, onceBatch: unused });
+    },
     /** Resolves when it is said. */
     async said(what: string): Promise<void> {
       if (told.includes(what)) return;
