@@ -36,7 +36,7 @@ export function consumerMetrics(metrics: Metrics, group: string) {
   );
   const lateness = metrics.histogram(
     'ragline_retry_lateness_seconds',
-    'From when a record that waited was due until it was tried again.',
+    'From when a record that waited was due until it was tried again; tier line: in the line of its key.',
     ['group', 'tier'],
     latenessBuckets,
   );

@@ -62,6 +62,8 @@ export type Running = { stop(): Promise<void> };
 // How long a batch may hold up the next fetch: long enough for a handler to be done before a rebalance is noticed.
 const holdMs = 1_000;
 const commitEveryMs = 250;
+// A partition that is resumed is fetched at the end of the fetch that is on its way, so it is resumed before it is due.
+const aheadMs = 1_000;
 const lookEveryMs = 5_000;
 const stallMs = 45_000;
 const readyWithinMs = 15_000;
@@ -92,7 +94,8 @@ async function run<E extends Addressed>(
   const slots = createSlots(concurrency);
   const finished = createOutcomes({ shown, eventOf, onFinished: options.onFinished });
   const offsets = await startGroupOffsets({ kafka, groupId, log });
-  const parkingOf = groupParking<E>({ groupId, options, slots, producer, onFinished: finished, log });
+  const onLate = (ms: number) => shown.late('line', ms / 1_000);
+  const parkingOf = groupParking<E>({ groupId, options, slots, producer, onFinished: finished, onLate, log });
   const group = { groupId, order, producer, offsets, shown, log };
   const parts = createRunParts<E>({ ...group, options, work, parkingOf });
   const topics = [...options.topics.map(({ name }) => name), ...parts.returning];
@@ -160,9 +163,10 @@ async function run<E extends Addressed>(
     if (isStopping) return;
     const { topic, partition, from, highWatermark } = fetched;
     ends.set(`${topic}/${partition}`, highWatermark);
-    const { batch, waitMs } = parts.isTier(topic) ? dueOf(fetched, Date.now()) : { batch: fetched };
+    const isTier = parts.isTier(topic);
+    const { batch, waitMs } = isTier ? dueOf(fetched, Date.now() + aheadMs) : { batch: fetched };
     if (waitMs !== undefined) {
-      // What is not due is fetched again when it is.
+      // What is not due is fetched again shortly before it is.
       waits.wait(topic, partition, waitMs);
       member?.pause(topic, partition);
     }
@@ -175,8 +179,8 @@ async function run<E extends Addressed>(
       member?.seek(topic, partition, result.at);
     }
     if (result.kind !== 'taken') return;
-    // Behind records that take long the next fetch does not wait.
-    if (result.run.open() === records.length) await orAfter(holdMs, result.run.idle());
+    // Behind records that take long, or are not quite due, the next fetch does not wait.
+    if (!isTier && result.run.open() === records.length) await orAfter(holdMs, result.run.idle());
     showLag();
   }
 

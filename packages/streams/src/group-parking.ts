@@ -19,6 +19,7 @@ export type GroupParkingOptions<E> = {
   slots: Slots;
   producer: Producer;
   onFinished: ParkingOptions<E>['onFinished'];
+  onLate: ParkingOptions<E>['onLate'];
   log: Logger;
 };
 
@@ -52,6 +53,7 @@ export function groupParking<E>(group: GroupParkingOptions<E>): GroupParking<E> 
       clock: systemClock,
       random: Math.random,
       announce: announceTo(producer),
+      onLate: group.onLate,
       onFinished(task, outcome) {
         onSettled(task);
         group.onFinished(task, outcome);

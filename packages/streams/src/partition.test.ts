@@ -7,7 +7,7 @@ import { PermanentError, UnavailableError } from './errors.ts';
 import { createPartitionRun } from './partition.ts';
 import type { ConsumedRecord } from './record.ts';
 import { createSlots } from './slots.ts';
-import type { Task, Work } from './task.ts';
+import { newTask, type Task, type Work } from './task.ts';
 
 describe('the records of a partition', () => {
   it('commits nothing before its effect, keeps each key in order, and is done with each record once', async () => {
@@ -307,6 +307,25 @@ describe('the records of a partition', () => {
     assert.deepEqual([scene.buried, scene.run.committable()], [['0'], 1n]);
   });
 
+  it('tries no record before it is due, though it was fetched earlier, and others meanwhile', async () => {
+    const dueAt = Date.now() + 40;
+    const seen: [string, boolean][] = [];
+    const scene = aPartition({
+      taskOf: (record, now) => ({ ...newTask(record, now), notBefore: record.offset === '0' ? dueAt : now }),
+      one: async ({ offset }) => {
+        seen.push([offset, Date.now() >= dueAt]);
+        return 'handled';
+      },
+    });
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a'), aRecord(1, 'b')], 0n, 2n);
+    await scene.run.idle();
+    assert.deepEqual(seen, [
+      ['1', false],
+      ['0', true],
+    ]);
+  });
+
   it('begins nothing more once it has ended, and finishes what had begun', async () => {
     const { promise: gate, resolve: open } = Promise.withResolvers<void>();
     const handled: string[] = [];
@@ -371,12 +390,14 @@ function aPartition({
   many,
   concurrency = 4,
   batchMax = 10,
+  taskOf = newTask,
 }: {
   admit?: Raw['admit'];
   one: Raw['one'];
   many?: Raw['many'];
   concurrency?: number;
   batchMax?: number;
+  taskOf?: (record: ConsumedRecord, now: number) => Task<ConsumedRecord>;
 }) {
   const buried: string[] = [];
   const fetching: boolean[] = [];
@@ -422,6 +443,7 @@ function aPartition({
     log: { debug() {}, info() {}, warn() {}, error() {} },
     random: () => 0.999,
     batchMax,
+    taskOf,
   });
   return Object.assign(hooks, { run, buried, appended, fetching });
 }

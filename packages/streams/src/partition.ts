@@ -207,6 +207,16 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     return aborter.signal.aborted || (error instanceof Error && error.name === 'Ended');
   }
 
+  /** Fetched a moment before it is due. */
+  function later(task: Task<E>): void {
+    after(Math.max(1, task.notBefore - clock.now()), () => {
+      // A timer may be a little early, and so may the clock have been set.
+      if (clock.now() < task.notBefore) return later(task);
+      toLane(task);
+      pump();
+    });
+  }
+
   function toLane(task: Task<E>): void {
     task.inLane = true;
     lanes.add(keyOf(task), task);
@@ -280,7 +290,8 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
         lowWater.begin(BigInt(record.offset));
         fetching.count(1, sizeOf(record));
         const task = taskOf(record, now);
-        if (work.many === undefined) toLane(task);
+        if (task.notBefore > now) later(task);
+        else if (work.many === undefined) toLane(task);
         else batches.add(task);
       }
       lowWater.reach(next);

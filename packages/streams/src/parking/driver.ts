@@ -29,6 +29,8 @@ export type DriverOptions<E> = {
   /** A line is gone. */
   onGone(head: Head): void;
   onFinished(task: Task<E>, outcome: string): void;
+  /** Told how many milliseconds late each attempt after a wait is. */
+  onLate?: ((ms: number) => void) | undefined;
   onFenced(error: unknown): void;
 };
 
@@ -142,6 +144,8 @@ export function startDriver<E>(options: DriverOptions<E>) {
   /** Whether the record has left its line. */
   async function tryOnce(head: Head): Promise<boolean> {
     const task = taskOf(head);
+    // A follower's wait is its line's, and says nothing.
+    if (head.attempt > 0) options.onLate?.(Math.max(0, clock.now() - head.notBefore));
     let hasLeft = false;
     let hasMoved = false;
     const ids = () => {

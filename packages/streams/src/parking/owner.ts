@@ -32,6 +32,8 @@ export type ParkingOptions<E> = {
   announce(place: Place, letter: Letter): Promise<void>;
   /** The driver is done with an attempt at a record: handled, or dead. */
   onFinished(task: Task<E>, outcome: string): void;
+  /** Told how many milliseconds late each attempt after a wait is. */
+  onLate?: ((ms: number) => void) | undefined;
   /** Another owner has raised the lease: everything of this assignment stops. */
   onFenced(error: unknown): void;
   log: Logger;

@@ -1,36 +1,55 @@
 /** Sends that wait for one on its way go together: one request at a time is all that the producer has. */
+import { sendEach, sizeOf } from '../outgoing.ts';
 import type { OutgoingRecord, Producer } from '../producer.ts';
 
-type Gathering = { records: OutgoingRecord[]; sent: PromiseWithResolvers<void> };
+type Waiting = { records: readonly OutgoingRecord[]; bytes: number; sent: PromiseWithResolvers<void> };
 
-// Together well below what a topic takes as one batch.
-const recordsMax = 16;
-const bytesMax = 64 * 1024;
+// Well below what a topic takes as one batch; one that is larger goes alone.
+const bytesMax = 512 * 1024;
+const recordsMax = 500;
 
 export function gathered(producer: Producer): Pick<Producer, 'send'> {
-  const waiting = new Map<string, Gathering>();
+  const waiting = new Map<string, Waiting[]>();
   const busy = new Set<string>();
 
   async function sendAll(topic: string): Promise<void> {
     busy.add(topic);
-    for (let next = waiting.get(topic); next !== undefined; next = waiting.get(topic)) {
-      waiting.delete(topic);
-      await producer.send(topic, next.records).then(next.sent.resolve, next.sent.reject);
+    for (let next = takeSome(topic); next.length > 0; next = takeSome(topic)) {
+      const errors = await sendEach(
+        producer,
+        topic,
+        next.flatMap(({ records }) => records),
+      );
+      for (const { records, sent } of next) {
+        const error = errors.splice(0, records.length).find((it) => it !== undefined);
+        if (error === undefined) sent.resolve();
+        else sent.reject(error);
+      }
     }
     busy.delete(topic);
   }
 
+  function takeSome(topic: string): Waiting[] {
+    const all = waiting.get(topic) ?? [];
+    let bytes = 0;
+    let records = 0;
+    const past = all.findIndex((it) => {
+      bytes += it.bytes;
+      records += it.records.length;
+      return bytes > bytesMax || records > recordsMax;
+    });
+    return all.splice(0, past === -1 ? all.length : Math.max(1, past));
+  }
+
   return {
-    async send(topic, records) {
-      const bytes = records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
-      const next = waiting.get(topic) ?? { records: [], sent: Promise.withResolvers<void>() };
-      if (bytes > bytesMax || next.records.length + records.length > recordsMax) {
-        return producer.send(topic, records);
-      }
-      next.records.push(...records);
-      waiting.set(topic, next);
+    send(topic, records) {
+      const sent = Promise.withResolvers<void>();
+      const bytes = records.reduce((sum, record) => sum + sizeOf(record), 0);
+      const all = waiting.get(topic) ?? [];
+      waiting.set(topic, all);
+      all.push({ records, bytes, sent });
       if (!busy.has(topic)) void sendAll(topic);
-      return next.sent.promise;
+      return sent.promise;
     },
   };
 }

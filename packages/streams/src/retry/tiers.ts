@@ -102,4 +102,5 @@ function firstMet(record: ConsumedRecord): ConsumedRecord {
 }
 
 const isOfRetry = (name: string) =>
-  name.startsWith('original-') || name === 'first-failed-at' || name === inboxIdHeader;
+  name.startsWith('original-') ||
+  ['first-failed-at', inboxIdHeader, 'parked-record', 'deaths'].includes(name);
