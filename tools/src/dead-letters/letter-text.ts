@@ -1,15 +1,11 @@
 /** Letters as a person reads them. */
+import { printable } from '../parts/output.ts';
 import { isJson, type Json } from '../seed/rest.ts';
 
 const short = (text: unknown, length: number): string => {
   const line = printable(String(text ?? '').replaceAll(/\s+/g, ' '));
   return line.length > length ? `${line.slice(0, length - 1)}…` : line;
 };
-
-/** Without what steers a terminal: the texts are strangers'. */
-export function printable(text: string): string {
-  return text.replaceAll(/[^\P{Cc}\n\t]/gu, '\uFFFD');
-}
 
 /** Headers that the group added when it gave up: what they say stands above already. */
 const addedHeader = /^(original|error|first-failed|failed|not-before|attempt|deaths|inbox-id|parked-record)/;

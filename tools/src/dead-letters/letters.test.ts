@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
+import { renderTable } from '../parts/output.ts';
 import { bodyOf } from './batch.ts';
 import { queryOf } from './client.ts';
-import { agoOf } from './letter-text.ts';
+import { agoOf, letterText, summaryRow } from './letter-text.ts';
 import { filterOf, setAt, splitPair } from './letters.ts';
 
 describe('what the command for dead letters is told', () => {
@@ -32,6 +33,20 @@ describe('what the command for dead letters is told', () => {
     assert.deepEqual(bodyOf({ ...what, group: 'g' }), { ...what, filter: { group: 'g' } });
     assert.throws(() => bodyOf(what), /Say which/);
     assert.throws(() => bodyOf({ ...what, ids: ['1'], group: 'g' }), /not both/);
+  });
+  it('lets no text of a stranger move the cursor or change the terminal', () => {
+    const evil = 'no\u001b]0;title\u0007\u001b[2J\u009b1A\u202e';
+    const letter = { id: '1', group: evil, error_message: evil, error_code: evil, event_type: evil };
+    const whole = letterText({
+      ...letter,
+      headers: { [evil]: evil },
+      value: evil,
+      error_stack: `${evil}\n  at x`,
+    });
+    for (const text of [whole, renderTable([summaryRow(letter)])]) {
+      assert.ok(!/[^\P{Cc}\n]|\p{Bidi_Control}/u.test(text), JSON.stringify(text));
+    }
+    assert.match(whole, /\n {2}at x/);
   });
   it('says how long ago something was', () => {
     const now = Date.parse('2026-01-02T00:00:00.000Z');

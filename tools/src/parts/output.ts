@@ -26,6 +26,11 @@ export function renderTable(rows: readonly Record<string, unknown>[]): string {
   return `${lines.map(render).join('\n')}\n`;
 }
 
+/** Without what steers a terminal, or turns the direction of writing: what is shown may be a stranger's text. */
+export function printable(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]|\p{Bidi_Control}/gu, '\uFFFD');
+}
+
 const units = [
   ['d', 86_400_000],
   ['h', 3_600_000],
@@ -51,5 +56,5 @@ export function size(bytes: number): string {
 function cell(value: unknown): string {
   if (value === null || value === undefined) return '-';
   if (Array.isArray(value)) return value.length === 0 ? '-' : value.map(cell).join(', ');
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'object' ? JSON.stringify(value) : printable(String(value));
 }
