@@ -139,9 +139,19 @@ describe('the export of dead letters', function () {
     await eventually(async () => (await open('?group=odd')).resume().statusCode === 200);
   });
 
+  it('runs once at a time for each user', async () => {
+    const claims = { roles: ['operator'], user_id: randomUUIDv7() };
+    const held = await open('?group=many', claims);
+    held.pause();
+    assert.equal((await open('?group=odd', claims)).resume().statusCode, 503);
+    assert.equal((await open('?group=odd')).resume().statusCode, 200);
+    held.destroy();
+    await eventually(async () => (await open('?group=odd', claims)).resume().statusCode === 200);
+  });
+
   async function open(
     query: string,
-    claims: { roles: string[]; tenant_id?: string } = { roles: ['operator'] },
+    claims: { roles: string[]; tenant_id?: string; user_id?: string } = { roles: ['operator'] },
   ): Promise<http.IncomingMessage> {
     const token = await tokens.token(claims);
     return new Promise((resolve, reject) => {

@@ -26,14 +26,17 @@ export type ExportParts = {
   atOnceMax?: number;
   /** How long a reader may take nothing before the connection is closed. */
   stalledAfterMs?: number;
+  /** How long an export may take as a whole, however slowly it is read. */
+  withinMs?: number;
 };
 
 /** To be called before addLetterRoutes, whose `{id}` takes any word. */
 export function addExportRoutes(
   api: Api,
-  { pool, mask, log, atOnceMax = 4, stalledAfterMs = 60_000 }: ExportParts,
+  { pool, mask, log, atOnceMax = 4, stalledAfterMs = 60_000, withinMs = 1_800_000 }: ExportParts,
 ): void {
-  let running = 0;
+  // By who asked: one person's exports must not take all places.
+  const running = new Set<string>();
 
   api.route(
     {
@@ -41,19 +44,22 @@ export function addExportRoutes(
       path: '/v1/dead-letters/export',
       summary: 'All letters that the filter finds',
       description:
-        'NDJSON: a letter a line, as `GET /v1/dead-letters/{id}` shows it. CSV: cells that begin with `=`, `+`, `-`, `@`, a tab or a line break are preceded by an apostrophe, so that no spreadsheet runs them. Values of sensitive headers are `***`. An answer that does not end regularly is not whole.',
+        'NDJSON: a letter a line, as `GET /v1/dead-letters/{id}` shows it. CSV: cells that begin with `=`, `+`, `-`, `@`, a tab or a line break are preceded by an apostrophe, so that no spreadsheet runs them. Values of sensitive headers are `***`. One at a time for each user, of half an hour at most. An answer that does not end regularly is not whole.',
       tags,
       auth: mayRead,
       query: z.object({ ...filterQuery, format: z.enum(exportFormats).default('ndjson') }),
       responses: { 200: { contentType: 'application/x-ndjson', schema: z.string() } },
     },
     async ({ query: { format, ...query }, principal, res }) => {
-      if (running >= atOnceMax) {
-        throw problem('unavailable', `${atOnceMax} exports run already.`, {
-          headers: { 'retry-after': '30' },
-        });
+      const { user_id } = principal;
+      if (running.has(user_id) || running.size >= atOnceMax) {
+        const said = running.has(user_id)
+          ? 'Your last export still runs.'
+          : `${atOnceMax} exports run already.`;
+        throw problem('unavailable', said, { headers: { 'retry-after': '30' } });
       }
-      running += 1;
+      running.add(user_id);
+      const late = setTimeout(() => res.destroy(), withinMs);
       try {
         const scope = scopeOf(principal);
         const action = { verb: 'export', tenant_id: scope.tenant_id, detail: { format, ...query } } as const;
@@ -72,7 +78,8 @@ export function addExportRoutes(
         if (!isGone(error)) throw error;
         log.debug('export cut off by its reader', { format });
       } finally {
-        running -= 1;
+        clearTimeout(late);
+        running.delete(user_id);
       }
     },
   );
