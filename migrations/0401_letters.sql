@@ -198,7 +198,7 @@ CREATE TABLE dead_letters.tally (
   UNIQUE NULLS NOT DISTINCT (tenant_id, group_id, error_code, state)
 );
 
--- What happened in a minute: kept, failed_again, replaying, resolved, discarded, restored; manual:<verb> for what
+-- What happened in a minute, or, of days before, in an hour: kept, failed_again, replaying, resolved, discarded, restored; manual:<verb> for what
 -- somebody did.
 CREATE TABLE dead_letters.pace (
   tenant_id uuid,
@@ -355,9 +355,34 @@ BEGIN
   DELETE FROM dead_letters.letter WHERE id = ANY (ARRAY(
     SELECT id FROM dead_letters.letter WHERE id < v_before ORDER BY id LIMIT p_rows FOR UPDATE SKIP LOCKED));
   GET DIAGNOSTICS v_pruned = ROW_COUNT;
-  DELETE FROM dead_letters.pace WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM dead_letters.pace WHERE minute < clock_timestamp() - interval '8 days' LIMIT p_rows));
   RETURN v_pruned;
+END $$;
+
+-- Of up to p_rows rows of dead_letters.pace: minutes that are over for a day become hours, what is older than eight days
+-- goes; how many they were. A week is read whole for statistics, so it is kept short.
+CREATE FUNCTION dead_letters.tidy_pace(p_rows int DEFAULT 10000) RETURNS int
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_old constant timestamptz := clock_timestamp() - interval '8 days';
+  v_tidied int;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('ragline.dead_letters.tidy_pace', 0)) THEN
+    RETURN 0;
+  END IF;
+  WITH taken AS (
+    DELETE FROM dead_letters.pace WHERE ctid = ANY (ARRAY(
+      SELECT ctid FROM dead_letters.pace
+       WHERE minute < clock_timestamp() - interval '25 hours'
+         AND (minute < v_old OR minute <> date_trunc('hour', minute, 'UTC'))
+       LIMIT p_rows))
+    RETURNING minute, tenant_id, group_id, event, events),
+  hours AS (
+    INSERT INTO dead_letters.pace AS p (minute, tenant_id, group_id, event, events)
+    SELECT date_trunc('hour', minute, 'UTC'), tenant_id, group_id, event, sum(events) FROM taken
+     WHERE minute >= v_old GROUP BY 1, 2, 3, 4
+    ON CONFLICT (minute, tenant_id, group_id, event) DO UPDATE SET events = p.events + excluded.events)
+  SELECT count(*) INTO v_tidied FROM taken;
+  RETURN v_tidied;
 END $$;
 
 DO $$
@@ -384,5 +409,6 @@ GRANT SELECT, INSERT ON dead_letters.attempt, dead_letters.note, dead_letters.ed
 GRANT SELECT ON dead_letters.cause, dead_letters.tally, dead_letters.pace TO ragline_dead_letters;
 
 REVOKE EXECUTE ON FUNCTION dead_letters.count_new, dead_letters.count_changed, dead_letters.count_gone, dead_letters.count_action,
-  dead_letters.fold, dead_letters.find_words, dead_letters.prune_letters FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION dead_letters.fold, dead_letters.find_words, dead_letters.prune_letters TO ragline_dead_letters;
+  dead_letters.fold, dead_letters.find_words, dead_letters.prune_letters, dead_letters.tidy_pace FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dead_letters.fold, dead_letters.find_words, dead_letters.prune_letters, dead_letters.tidy_pace
+  TO ragline_dead_letters;

@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'mocha';
 import { type Filter, type FilterQuery, filterFrom, walkSettings, walkSql } from './letter-filter.ts';
 import { aGroup, aLetter, aLetterOf, type LetterScene, openLetters } from './letters.support.ts';
 import { seedLetters } from './letters-seed.support.ts';
+import { keepHouse } from './maintenance.ts';
 import { inScope, type Scope } from './scope.ts';
 
 const operator: Scope = { tenant_id: null, user_id: null };
@@ -178,6 +179,31 @@ describe('pages of letters', function () {
     }
     const { rates, total } = await scene.store.stats(own);
     assert.deepEqual([total, rates.last_hour], [6, { kept: 7, resolved: 1 }]);
+  });
+
+  it('turns minutes of days before into hours, and forgets what is older than a week', async () => {
+    const tenant = randomUUIDv7();
+    const now = Date.now();
+    const at = (hours: number, minutes: number) =>
+      new Date(Math.floor(now / 3_600_000 - hours) * 3_600_000 + minutes * 60_000);
+    const times = [at(1, 3), at(50, 0), at(50, 3), at(50, 4), at(300, 3)];
+    await scene.owner.query(
+      `INSERT INTO dead_letters.pace (tenant_id, minute, group_id, event, events)
+       SELECT $1, minute, 'g', 'kept', 1 FROM unnest($2::timestamptz[]) AS minute`,
+      [tenant, times],
+    );
+    await keepHouse(scene.pool, 90, 2);
+    const { rows } = await scene.owner.query(
+      'SELECT minute, events FROM dead_letters.pace WHERE tenant_id = $1 ORDER BY minute DESC',
+      [tenant],
+    );
+    assert.deepEqual(
+      rows.map(({ minute, events }) => [minute.toISOString(), Number(events)]),
+      [
+        [at(1, 3).toISOString(), 1],
+        [at(50, 0).toISOString(), 3],
+      ],
+    );
   });
 
   it('counts what people did', async () => {

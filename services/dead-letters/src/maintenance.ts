@@ -19,6 +19,12 @@ export async function keepHouse(
   await maintainOutbox(pool, 'dead_letters');
   await pruneIdempotency(pool, 'dead_letters');
   await pruneBatches(pool, retentionDays);
+  for (let tidied = rowsAtOnce; tidied >= rowsAtOnce; ) {
+    const { rows } = await pool.query<{ tidied: number }>('SELECT dead_letters.tidy_pace($1) AS tidied', [
+      rowsAtOnce,
+    ]);
+    tidied = rows[0]?.tidied ?? 0;
+  }
   let pruned = 0;
   for (;;) {
     const { rows } = await pool.query<{ pruned: number }>(

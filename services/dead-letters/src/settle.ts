@@ -42,7 +42,7 @@ export function verdictOf({ parked_record, deaths }: Asked, fate: Fate): Verdict
 
 const atOnce = 2_000;
 const busyEveryMs = 200;
-// Where some have come others are likely to come: a batch waits for them.
+// Where many have come many are likely to come, and a batch waits for them; for a few, all would be asked for again.
 const againMs = 20;
 const idleEveryMs = 1_000;
 
@@ -62,7 +62,7 @@ export function startSettler(options: SettlerOptions): Settler {
       try {
         const { next, asked, settled } = await settle(options, behind);
         behind = next;
-        if (asked > 0) waitMs = settled > 0 ? againMs : busyEveryMs;
+        if (asked > 0) waitMs = settled * 10 >= asked ? againMs : busyEveryMs;
         // More than one round's worth: what comes behind waits for no pause.
         if (next !== start) waitMs = 0;
       } catch (error) {
