@@ -70,6 +70,8 @@ export function rightsOf({ fromOutbox, ofConnect, deadLettersOf }: TopicNames): 
       topic('*', ['read', 'write', 'describe']),
       ...others.map((name) => ({ ...topic(name, ['read', 'write']), denied: true as const })),
       ...deadLetters.map(([, name]) => ({ ...topic(name, ['write']), denied: true as const })),
+      // A record in a tier would be tried as often as the tiers say, not once.
+      ...deadLetters.map(([group]) => tiersOf(group)),
       { resource: 'group', name: 'dead-letters', match: 'prefixed', operations: ['read', 'describe'] },
       idempotentWrite,
     ],
@@ -91,6 +93,14 @@ const topic = (name: string, operations: Right['operations']): Right => ({
   name,
   match: 'literal',
   operations,
+});
+
+const tiersOf = (group: string): Right => ({
+  resource: 'topic',
+  name: `${group}.retry.`,
+  match: 'prefixed',
+  operations: ['write'],
+  denied: true,
 });
 
 const resources = {
