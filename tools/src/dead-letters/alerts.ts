@@ -19,6 +19,7 @@ export function registerAlerts(parent: Command): void {
     .action(async (options: Options & { rules?: boolean }) => {
       const { rules, alerts } = await (await clientFrom(options)).get(path);
       if (options.rules) print(listOf(rules), options.json === true, ruleRow);
+      else if (listOf(alerts).length === 0 && options.json !== true) process.stdout.write('No alerts.\n');
       else print(listOf(alerts), options.json === true, alertRow);
     });
 

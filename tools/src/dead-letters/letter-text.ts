@@ -41,7 +41,7 @@ export function summaryRow(letter: Json): Json {
 
 /** Fields with names of one width, then what has several lines. */
 export function letterText(letter: Json): string {
-  const { value, raw, headers, attempts, notes, error_stack, ...fields } = letter;
+  const { value, raw, headers, attempts, actions, notes, error_stack, group_why: _, ...fields } = letter;
   const width = Math.max(...Object.keys(fields).map((name) => name.length));
   const plain = Object.entries(fields)
     .filter(([, field]) => field !== null)
@@ -52,10 +52,14 @@ export function letterText(letter: Json): string {
     ({ attempt, by, failed_at, error_code, error_message }) =>
       `  attempt ${attempt} (${by}) ${failed_at} ${error_code ?? ''} ${short(error_message, 200)}`,
   );
+  const done = (Array.isArray(actions) ? actions.filter(isJson) : []).map(
+    ({ at, verb, user_id }) => `  ${at} ${verb} by ${user_id ?? 'the service'}`,
+  );
   const said = (Array.isArray(notes) ? notes.filter(isJson) : []).map(({ at, text }) => `  ${at} ${text}`);
   const whole = [
     ...plain,
     ...section('attempts', history),
+    ...section('actions', done),
     ...section('notes', said),
     ...section(
       'headers',

@@ -86,12 +86,22 @@ async function isHandled(client: Client, { event_ids }: Seen): Promise<boolean> 
 }
 
 function advice(seen: readonly Seen[]): string {
+  const waiting = seen.filter((one) => !isOver(one)).map(({ name }) => name);
+  const open =
+    waiting.length === 0
+      ? []
+      : [
+          '',
+          `Still waiting for their next attempt: ${waiting.join(', ')}.`,
+          '  npx ragline dead-letters parked',
+        ];
   const letter =
     seen.find(({ letter: id, state }) => id !== null && /[1-9]\d* behind/.test(state)) ??
     seen.find((one) => one.letter !== null);
-  if (letter === undefined) return '\nNo letter yet: npx ragline dead-letters parked\n';
+  if (letter === undefined) return [...open, '', 'No letter yet.', ''].join('\n');
   const { letter: id } = letter;
   return [
+    ...open,
     '',
     'What an operator does next:',
     `  npx ragline dead-letters show ${id}`,
