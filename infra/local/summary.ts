@@ -47,7 +47,7 @@ export function summary({
     ...(postgresHome === undefined
       ? []
       : [
-          `  Started as root, so Postgres keeps its data in ${postgresHome}/ (npm start -- --reset removes it)`,
+          `  Started as root, so Postgres keeps its data in ${postgresHome}/ (npm start -- --reset begins with none)`,
         ]),
     `  Ready in ${longTime(readyMs)}. Ctrl-C stops all and keeps the data. Logs: ${logs}/`,
     '',
