@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'mocha';
+import { afterEach, describe, it } from 'mocha';
 import { PermanentError } from '../errors.ts';
 import type { Work } from '../task.ts';
 import { createCrashes, type RunStore } from './crashes.ts';
 
 type Event = { offset: bigint; ends?: 'process' };
 
+// What a test lets die asks on for a while whether the run before it has ended after all.
+const opened: { close(): Promise<void> }[] = [];
+
 describe('counting records that end the process', () => {
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((notes) => notes.close()));
+  });
+
   it('asks nothing about any record after a clean end', async () => {
     const world = aWorld();
     const first = await world.run();
@@ -204,7 +211,9 @@ function aWorld(whenCrashed: 'give-up' | 'wait' = 'give-up') {
     notes() {
       const bounds = async () => ({ committed: 0n, end: 20_000n });
       const options = { store, bounds, whenCrashed, groupId: 'test', log: quiet, now: () => time.now };
-      return { notes: createCrashes(options).notesOf<Event>(place, ({ offset }) => offset) };
+      const notes = createCrashes(options).notesOf<Event>(place, ({ offset }) => offset);
+      opened.push(notes);
+      return { notes };
     },
     /** A process of its own, whose handlers wait for the gate. */
     async run(gate: Promise<void> = Promise.resolve()) {
