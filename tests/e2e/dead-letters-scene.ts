@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomUUID, randomUUIDv7 } from 'node:crypto';
 import { createCodec } from '@ragline/schemas/codec';
 import { anOrderEvent } from '@ragline/schemas/samples';
-import { deadLetterTopicOf, topics } from '@ragline/schemas/topics';
+import { topics } from '@ragline/schemas/topics';
 import type { OrderEvent } from '@ragline/schemas/types.generated';
 import { createKafka } from '@ragline/streams/kafka-client';
 import pg from 'pg';
@@ -171,7 +171,6 @@ export const titles = [
 ];
 
 export const group = 'notifications';
-export const deadLetterTopic = deadLetterTopicOf(group);
 
 /** The version for If-Match. */
 export function etagOf({ headers }: HttpAnswer): Record<string, string> {

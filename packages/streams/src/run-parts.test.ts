@@ -191,7 +191,7 @@ function aScene({ starts = 0, refusals = 0, gate = Promise.resolve(), floodGuard
     offsets: {
       async committed() {
         // Kafka takes its time; a driver would not wait for it.
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        for (let turn = 0; turn < 20; turn++) await turnOfTheLoop();
         say('bounds');
         return new Map([[0, 10n]]);
       },
@@ -245,3 +245,5 @@ function aScene({ starts = 0, refusals = 0, gate = Promise.resolve(), floodGuard
     },
   };
 }
+
+const turnOfTheLoop = () => new Promise((resolve) => setImmediate(resolve));

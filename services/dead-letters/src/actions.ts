@@ -65,7 +65,7 @@ export async function fatesOf(
 }
 
 /** Why a letter in this state cannot be acted on; only those that wait can (and, to be restored, the discarded). */
-export function wrongState(state: LetterState, verb: string): Problem {
+function wrongState(state: LetterState, verb: string): Problem {
   if (state === 'resolved')
     return problem('already_handled', 'The letter is resolved: its group has handled it.');
   const what = {

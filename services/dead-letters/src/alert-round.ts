@@ -52,7 +52,7 @@ const within =
     measure.tenant_id === tenant_id && (group === null || measure.group === group);
 
 /** What the rules speak of and has letters, and what has an open alert, whether or not a rule still speaks of it. */
-export function subjectsOf(
+function subjectsOf(
   rules: readonly (AlertRule & { tenant_id: string | null })[],
   measures: readonly Measure[],
   open: readonly Subject[],

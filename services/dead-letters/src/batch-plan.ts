@@ -53,7 +53,7 @@ export function nextStep(settings: BatchSettings, counts: BatchCounts, allowance
 }
 
 /** How many more the present step of the ramp takes. */
-export function rampRoom(
+function rampRoom(
   ramp: readonly number[],
   { in_flight, resolved, failed }: Pick<BatchCounts, 'in_flight' | 'resolved' | 'failed'>,
 ): number {

@@ -21,7 +21,7 @@ export function keepDeadLetter(codec: Decoder, keep: (letter: NewLetter) => Prom
 }
 
 /** Throws only while the registry cannot answer. */
-export async function readingOf(value: Buffer | null, codec: Decoder): Promise<Reading> {
+async function readingOf(value: Buffer | null, codec: Decoder): Promise<Reading> {
   if (value === null) return { decoded: null, decode_error: 'value_null' };
   try {
     return { decoded: await decoded(value, codec), decode_error: null };

@@ -17,7 +17,7 @@ export type DiscoveryOptions = {
 const againMs = 500;
 
 /** Which of the topics hold dead letters. */
-export function letterTopics(all: readonly string[], foreign: readonly string[]): string[] {
+function letterTopics(all: readonly string[], foreign: readonly string[]): string[] {
   return all.filter((topic) => topic.endsWith('.dlq') || foreign.includes(topic)).sort();
 }
 

@@ -27,7 +27,7 @@ const lockedPrefixes = ['original-', 'error-', ...foreignPrefixes];
 const failpointPrefix = 'x-ragline-';
 
 /** Headers that a group or a framework adds when it gives up, and those that say whose the record is. */
-export function isLockedHeader(name: string): boolean {
+function isLockedHeader(name: string): boolean {
   return lockedHeaders.has(name) || lockedPrefixes.some((prefix) => name.startsWith(prefix));
 }
 

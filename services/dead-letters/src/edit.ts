@@ -88,7 +88,7 @@ export async function editLetter(
 }
 
 /** The new content, checked; throws Problem invalid or conflict. */
-export async function contentAfter(
+async function contentAfter(
   { schemas, mask }: Pick<EditParts, 'schemas' | 'mask'>,
   letter: LetterRow,
   edit: Edit,

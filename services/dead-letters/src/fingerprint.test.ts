@@ -22,7 +22,7 @@ describe('fingerprints of failures', function () {
     ['no order 018f3b6e-7e11-7cc4-8a6f-2f9b3c5d7e90', 'no order 0190a1b2-c3d4-7e5f-8091-a2b3c4d5e6f7'],
     ['"Pizza" is unknown', '"Pasta, \\"large\\"" is unknown'],
     ['at 2026-11-22T10:11:12.345Z it failed', 'at 2024-02-29 23:59:59+02:00 it failed'],
-    ['cannot open /var/lib/a/b.json', 'cannot open /tmp/c.json'],
+    ['cannot open /var/lib/a/b.json', 'cannot open /srv/c.json'],
     ['cannot open C:\\data\\a.txt', 'cannot open D:\\b\\c.txt'],
     ['connect ECONNREFUSED 127.0.0.1:5432', 'connect ECONNREFUSED 10.0.0.7:6543'],
     ['hash deadbeef01 differs', 'hash 0123456789abcdef differs'],

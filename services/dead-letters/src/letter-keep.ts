@@ -62,7 +62,7 @@ function afterFailing(state: LetterState): LetterState {
   return state === 'replaying' ? 'waiting' : state;
 }
 
-export function seenAs({ attempts, failed_at }: Pick<Incoming, 'attempts' | 'failed_at'>): string {
+function seenAs({ attempts, failed_at }: Pick<Incoming, 'attempts' | 'failed_at'>): string {
   return `${attempts}@${failed_at.getTime()}`;
 }
 

@@ -16,7 +16,7 @@ export function inScope<T>(pool: Pool, scope: Scope, work: (client: Client) => P
 }
 
 /** Makes the present transaction the scope's; ends with the transaction. */
-export async function setScope(client: Client, { tenant_id }: Scope): Promise<void> {
+async function setScope(client: Client, { tenant_id }: Scope): Promise<void> {
   await client.query({
     name: 'dead_letters_set_scope',
     text: `SELECT set_config('ragline.tenant_id', $1, true), set_config('ragline.scope', $2, true)`,

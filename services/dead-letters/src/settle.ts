@@ -30,7 +30,7 @@ export type Verdict = 'pending' | 'resolved' | 'discarded' | 'failed';
 type Asked = Pick<LetterRow, 'parked_record' | 'deaths'>;
 
 /** What the fate of a letter that is being replayed means. */
-export function verdictOf({ parked_record, deaths }: Asked, fate: Fate): Verdict {
+function verdictOf({ parked_record, deaths }: Asked, fate: Fate): Verdict {
   if (fate.state === 'gone') {
     if (fate.outcome !== null) return stateAfter(fate.outcome) === 'discarded' ? 'discarded' : 'resolved';
     // A record leaves its line only when its id is closed; that the inbox does not know it any more is its age.

@@ -13,7 +13,7 @@ const groupsMax = 500;
 const codesMax = 100;
 
 /** Adds what has changed to the sums. Bounded: of a flood the rest is added by the next call. */
-export async function foldSums(client: Client): Promise<number> {
+async function foldSums(client: Client): Promise<number> {
   const { rows } = await client.query<{ folded: number }>({
     name: 'dead_letters_fold',
     text: 'SELECT dead_letters.fold($1) AS folded',

@@ -57,7 +57,7 @@ export function requestsOf(records: readonly OutgoingRecord[]): OutgoingRecord[]
 }
 
 /** All that we say stands over what the record says of itself: copied from elsewhere it may name another's death. */
-export function letterRecord(place: Place, letter: Letter): OutgoingRecord {
+function letterRecord(place: Place, letter: Letter): OutgoingRecord {
   const { error, headers, firstFailedAt } = letter;
   const once = {
     'original-topic': place.topic,
@@ -86,7 +86,7 @@ const believed = ['id', 'event_type', 'tenant_id', 'traceparent'];
 const shortMax = 200;
 
 /** The letter without its content, which stays in the line. */
-export function bareRecord(place: Place, letter: Letter, refusal: unknown): OutgoingRecord {
+function bareRecord(place: Place, letter: Letter, refusal: unknown): OutgoingRecord {
   const reason = refusal instanceof Error ? refusal.message : String(refusal);
   const short = Object.entries(letter.headers).filter(
     ([name, value]) => believed.includes(name) && Buffer.byteLength(String(value ?? '')) <= shortMax,

@@ -126,7 +126,7 @@ export async function makeEffectTable(owner: pg.Pool): Promise<void> {
   await owner.query('GRANT INSERT ON public.bench_effect TO ragline_notifications');
 }
 
-export const effectSql = (id: string, key: string) => ({
+const effectSql = (id: string, key: string) => ({
   name: 'bench_effect',
   text: 'INSERT INTO public.bench_effect (id, key) VALUES ($1, $2)',
   values: [id, key],
