@@ -110,18 +110,22 @@ export function createDesk(options: DeskOptions) {
     if (row === undefined || entry === undefined) return;
     // Before the call: it may be handled as soon as it is back.
     Object.assign(entry, { state: 'open', unordered: true });
-    await operators.query('SELECT streams.restore_parked(NULL, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', [
-      groupId,
-      topic,
-      row.partition,
-      row.offset,
-      row.key,
-      null,
-      row.event_id,
-      row.value,
-      JSON.stringify(row.headers),
-      null,
-    ]);
+    await operators.query(
+      'SELECT streams.restore_parked(NULL, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+      [
+        groupId,
+        topic,
+        row.partition,
+        row.offset,
+        row.key,
+        null,
+        row.event_id,
+        row.value,
+        JSON.stringify(row.headers),
+        null,
+        `restored:${randomUUID()}`,
+      ],
+    );
     count('restored');
   }
 

@@ -170,9 +170,11 @@ async function giveNewPlace(
     return { inbox_id };
   }
   if (route.kind !== 'parked') return {};
+  // The letter's version, so that the same restore asked for again finds the record of the first.
+  const inbox_id = `restored:${letter.id}/${letter.version}`;
   const { rows } = await client.query<{ record: number | null }>({
     name: 'dead_letters_restore_parked',
-    text: 'SELECT streams.restore_parked($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS record',
+    text: 'SELECT streams.restore_parked($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS record',
     values: [
       scope.tenant_id,
       letter.group_id,
@@ -185,12 +187,12 @@ async function giveNewPlace(
       letter.value,
       JSON.stringify(ownHeaders(letter.headers)),
       JSON.stringify(errorOf(letter)),
+      inbox_id,
     ],
   });
   const record = rows[0]?.record ?? null;
   if (record === null) throw problem('not_found');
-  const [fate] = await fatesOf(client, [{ ...letter, parked_record: record }]);
-  const place = { parked_record: record, inbox_id: fate?.inbox_id ?? null, deaths: 1 };
+  const place = { parked_record: record, inbox_id, deaths: 1 };
   await client.query({
     name: 'dead_letters_new_record',
     text: 'UPDATE dead_letters.letter SET parked_record = $2, inbox_id = $3, deaths = $4 WHERE id = $1',

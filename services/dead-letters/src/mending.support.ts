@@ -168,6 +168,7 @@ export async function parkedLetter(
     deaths: '1',
     'inbox-id': event.event_id,
     'original-partition': '0',
+    'original-offset': '10',
     ...headersOf(group, event),
   };
   await scene.keep([await letterOf(scene, said, event)]);

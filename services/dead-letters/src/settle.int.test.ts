@@ -158,8 +158,8 @@ describe('what became of replays', function () {
   async function park(group: string): Promise<number> {
     return inScope(scene.pool, system, async (client) => {
       const { rows } = await client.query<{ id: number }>(
-        `SELECT streams.restore_parked(NULL, $1, 'orders.v1', 0, 7, 'key', NULL, $2, 'value', '{}', '{}') AS id`,
-        [group, randomUUIDv7()],
+        `SELECT streams.restore_parked(NULL, $1, 'orders.v1', 0, 7, 'key', NULL, $2, 'value', '{}', '{}', $3) AS id`,
+        [group, randomUUIDv7(), `restored:${randomUUIDv7()}`],
       );
       return rows[0]?.id ?? 0;
     });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'mocha';
-import type { Lease } from './store.ts';
+import type { Lease, Place } from './store.ts';
 import {
   anError,
   aParkable,
@@ -191,27 +191,46 @@ describe('what operators do to parked records', function () {
     assert.deepEqual(await releaseOf(999_999_999), ['gone']);
   });
 
+  const restoreOf = (place: Place, by: string | null, eventId: string | undefined, inboxId = 'restored:x') =>
+    scene.operate<number | null>(
+      'SELECT streams.restore_parked($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)',
+      [
+        by,
+        place.group_id,
+        place.topic,
+        place.partition,
+        5,
+        Buffer.from('a'),
+        tenant,
+        eventId,
+        Buffer.from('value 5'),
+        '{"id": {"t": "x"}}',
+        JSON.stringify(anError),
+        inboxId,
+      ],
+    );
+
+  it('restore once, however often the same restore is asked for', async () => {
+    const { place, lease } = await assigned();
+    const { ids, records } = await aLine(lease, later);
+    await statusesOf('discard_parked', [ids[0] ?? 0]);
+    const of = (inboxId: string) => restoreOf(place, tenant, records[0]?.event_id, inboxId);
+    const [[first], [second]] = await Promise.all([of('restored:1'), of('restored:1')]);
+    assert.ok(typeof first === 'number');
+    assert.equal(second, first);
+    assert.deepEqual(await of('restored:1'), [first]);
+    assert.deepEqual(await statusesOf('discard_parked', [first]), ['discarded']);
+    assert.deepEqual(await of('restored:1'), [null]);
+    const [another] = await of('restored:2');
+    assert.ok(typeof another === 'number' && another !== first);
+    await assert.rejects(of(''), { code: '22023' });
+  });
+
   it('restore what was discarded beside its line, under a new id', async () => {
     const { place, lease } = await assigned();
     const { lineId, ids, records } = await aLine(lease, later);
     await statusesOf('discard_parked', [ids[0] ?? 0]);
-    const of = (by: string | null) =>
-      scene.operate<number | null>(
-        'SELECT streams.restore_parked($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
-        [
-          by,
-          place.group_id,
-          place.topic,
-          place.partition,
-          5,
-          Buffer.from('a'),
-          tenant,
-          records[0]?.event_id,
-          Buffer.from('value 5'),
-          '{"id": {"t": "x"}}',
-          JSON.stringify(anError),
-        ],
-      );
+    const of = (by: string | null) => restoreOf(place, by, records[0]?.event_id);
     assert.deepEqual(await of(randomUUID()), [null]);
     const [made] = await of(tenant);
     assert.ok(typeof made === 'number' && lineId > 0);
