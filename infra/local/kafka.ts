@@ -100,6 +100,7 @@ export function serviceUsers(secrets: Plan['secrets']): Record<string, string> {
     orders: secrets.kafka_orders,
     notifications: secrets.kafka_notifications,
     'dead-letters': secrets.kafka_dead_letters,
+    chat: secrets.kafka_chat,
   };
 }
 

@@ -9,6 +9,7 @@ const passwordNames = [
   'postgres_orders',
   'postgres_notifications',
   'postgres_dead_letters',
+  'postgres_chat',
   'postgres_cdc',
   'postgres_registry',
   'kafka',
@@ -17,6 +18,7 @@ const passwordNames = [
   'kafka_orders',
   'kafka_notifications',
   'kafka_dead_letters',
+  'kafka_chat',
   'registry',
   'connect',
   'valkey',
@@ -24,6 +26,7 @@ const passwordNames = [
   'key_encryption',
   'cursor',
   'quote',
+  'delegation',
 ] as const;
 
 export type Secrets = Record<(typeof passwordNames)[number] | 'demo', string>;

@@ -96,6 +96,7 @@ async function prepareDatabases(context: PartContext, addresses: Addresses): Pro
         ragline_orders: secrets.postgres_orders,
         ragline_notifications: secrets.postgres_notifications,
         ragline_dead_letters: secrets.postgres_dead_letters,
+        ragline_chat: secrets.postgres_chat,
         ragline_cdc: secrets.postgres_cdc,
         ragline_registry: secrets.postgres_registry,
       },

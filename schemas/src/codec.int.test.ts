@@ -6,7 +6,7 @@ import { avroType } from './avro.ts';
 import { createCodec } from './codec.ts';
 import { checkSchemas, registerSchemas, type SubjectSchema, subjects } from './register.ts';
 import { connectRegistry } from './registry.ts';
-import { aDeadLetterEvent, anOrderEvent } from './samples.ts';
+import { aChatEvent, aChatRequest, aDeadLetterEvent, anLlmCall, anOrderEvent } from './samples.ts';
 import { type SchemaValues, schemaTexts } from './types.generated.ts';
 
 describe('the codec and a real registry', function () {
@@ -43,10 +43,13 @@ describe('the codec and a real registry', function () {
     };
     const values: SchemaValues = {
       order_v1: anOrderEvent(),
-      catalog_v1: { ...shared, event_type: 'product_changed', actor_id: user_id, product },
+      catalog_v1: { ...shared, event_type: 'product_changed', actor_id: user_id, product, document: null },
       notification_v1: { ...head, event_type: 'notification_created', audience: 'staff', notification },
       revocation_v1: { ...head, event_type: 'user_revoked', session_id: null, valid_until: now },
       dead_letter_v1: aDeadLetterEvent(),
+      chat_request_v1: aChatRequest(),
+      chat_event_v1: aChatEvent({ message: { content: 'x' }, quote: { total: 1 } }),
+      llm_call_v1: anLlmCall(),
     };
     const writer = createCodec({ registryUrl: registryUrl() });
     const reader = createCodec({ registryUrl: registryUrl() });
@@ -56,6 +59,9 @@ describe('the codec and a real registry', function () {
       [(await writer.encoder('notification_v1'))(values.notification_v1), 'notification_v1'],
       [(await writer.encoder('revocation_v1'))(values.revocation_v1), 'revocation_v1'],
       [(await writer.encoder('dead_letter_v1'))(values.dead_letter_v1), 'dead_letter_v1'],
+      [(await writer.encoder('chat_request_v1'))(values.chat_request_v1), 'chat_request_v1'],
+      [(await writer.encoder('chat_event_v1'))(values.chat_event_v1), 'chat_event_v1'],
+      [(await writer.encoder('llm_call_v1'))(values.llm_call_v1), 'llm_call_v1'],
     ] as const;
     for (const [bytes, schema] of encoded) {
       const { name, value } = await reader.decode(bytes);

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, it } from 'mocha';
 import { type Codec, CodecError, createCodec, SchemaNotCached } from './codec.ts';
 import { generatedUrl, generateTypes } from './generate.ts';
 import { RegistryUnavailableError } from './registry.ts';
-import { anOrderEvent } from './samples.ts';
+import { aChatEvent, anOrderEvent } from './samples.ts';
 import { type SchemaName, schemaTexts } from './types.generated.ts';
 
 describe('generated types', () => {
@@ -35,6 +35,15 @@ describe('the codec', () => {
     const decoded = await codec.decode(bytes);
     assert.equal(decoded.name, 'order_v1');
     assert.deepEqual(JSON.parse(JSON.stringify(decoded.value)), event);
+  });
+
+  it('gives back events of which most fields are null, and objects in those that may be', async () => {
+    const events = [aChatEvent(), aChatEvent({ text: null, message: { content: 'At nine.' }, ok: false })];
+    const encode = await codec.encoder('chat_event_v1');
+    for (const event of events) {
+      const { value } = await codec.decode(encode(event));
+      assert.deepEqual(JSON.parse(JSON.stringify(value)), event);
+    }
   });
 
   it('writes a zero byte, the id, then Avro', async () => {

@@ -40,10 +40,10 @@ export async function generateTypes(): Promise<string> {
   ].join('\n');
 }
 
-/** `order_v1` → `OrderEvent` (an event), `order_item` → `OrderItem` (a part of one). */
+/** `order_v1` → `OrderEvent` (an event, as `chat_event_v1` → `ChatEvent`), `order_item` → `OrderItem` (a part of one). */
 function typeName(avroName: string): string {
   const event = /^(.*)_v\d+$/.exec(avroName);
-  const words = (event?.[1] ?? avroName).split('_');
+  const words = (event?.[1] ?? avroName).replace(event ? /_event$/ : /$^/, '').split('_');
   return words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('') + (event ? 'Event' : '');
 }
 

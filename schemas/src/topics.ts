@@ -20,7 +20,9 @@ export type Topic = {
   schema: SchemaName | null;
   compatibility: Compatibility | null;
   /** The service whose outbox (or, for a dead letter topic, whose group) writes it; `others`: a group that is not of ours. */
-  owner: 'identity' | 'orders' | 'notifications' | 'dead-letters' | 'connect' | 'others';
+  owner: 'identity' | 'orders' | 'notifications' | 'dead-letters' | 'chat' | 'connect' | 'others';
+  /** True: its owner writes it itself, and not by an outbox; what is on it is not kept anywhere else. */
+  direct?: true;
 };
 
 const hourMs = 3_600_000;
@@ -88,6 +90,42 @@ export const topics = {
     compatibility: 'BACKWARD_TRANSITIVE',
     owner: 'dead-letters',
   },
+  chatRequests: {
+    name: 'chat.requests.v1',
+    key: 'conversation id',
+    partitions: 12,
+    retentionMs: 7 * dayMs,
+    compression: 'gzip',
+    maxMessageBytes: eventBytesMax,
+    schema: 'chat_request_v1',
+    compatibility: 'BACKWARD_TRANSITIVE',
+    owner: 'chat',
+  },
+  chatEvents: {
+    name: 'chat.events.v1',
+    key: 'conversation id',
+    partitions: 12,
+    // For readers that come back; what was said is kept in the database.
+    retentionMs: dayMs,
+    compression: 'gzip',
+    maxMessageBytes: eventBytesMax,
+    schema: 'chat_event_v1',
+    compatibility: 'BACKWARD_TRANSITIVE',
+    owner: 'chat',
+    direct: true,
+  },
+  llmCalls: {
+    name: 'llm.calls.v1',
+    key: 'tenant id',
+    partitions: 6,
+    retentionMs: 30 * dayMs,
+    compression: 'gzip',
+    maxMessageBytes: eventBytesMax,
+    schema: 'llm_call_v1',
+    compatibility: 'BACKWARD_TRANSITIVE',
+    owner: 'chat',
+    direct: true,
+  },
   /** Debezium's sign of life, which also moves its place on when others write and no event does. */
   connectorHeartbeat: {
     name: '_connect.heartbeat.ragline',
@@ -101,6 +139,8 @@ export const topics = {
     owner: 'connect',
   },
   notificationsDeadLetters: deadLetters('notifications', 'notifications', 12),
+  chatDeadLetters: deadLetters('chat', 'chat', 12),
+  chatIndexDeadLetters: deadLetters('chat-index', 'chat', 6),
 } as const satisfies Record<string, Topic>;
 
 /** Every topic, in the order in which they are made. */

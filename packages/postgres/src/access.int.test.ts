@@ -9,7 +9,13 @@ import { inTenant, inTransaction, type Pool } from './pool.ts';
 import { ensureRoles } from './roles.ts';
 import { aRow, partitionsOf, poolOf } from './testing.ts';
 
-const roles = ['ragline_identity', 'ragline_orders', 'ragline_notifications', 'ragline_dead_letters'];
+const roles = [
+  'ragline_identity',
+  'ragline_orders',
+  'ragline_notifications',
+  'ragline_dead_letters',
+  'ragline_chat',
+];
 
 describe('who may see what in the database', function () {
   this.timeout(60_000);
@@ -68,6 +74,7 @@ describe('who may see what in the database', function () {
         ragline_orders: passwordOf('ragline_orders'),
         ragline_notifications: passwordOf('ragline_notifications'),
         ragline_dead_letters: passwordOf('ragline_dead_letters'),
+        ragline_chat: passwordOf('ragline_chat'),
         ragline_cdc: passwordOf('ragline_cdc'),
         ragline_registry: passwordOf('ragline_registry'),
       };
@@ -93,7 +100,7 @@ describe('who may see what in the database', function () {
     it("are nobody's unless granted, and those with the rights of their owner name where they look", async () => {
       const { rows } = await admin.query<{ name: string }>(
         `SELECT p.oid::regprocedure::text AS name FROM pg_proc p
-          WHERE p.pronamespace::regnamespace::text IN ('ops', 'streams', 'identity', 'orders', 'notifications', 'dead_letters')
+          WHERE p.pronamespace::regnamespace::text IN ('ops', 'streams', 'identity', 'orders', 'notifications', 'dead_letters', 'chat')
             AND (has_function_privilege('public', p.oid, 'EXECUTE')
               OR p.prosecdef AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search_path=%'))`,
       );
@@ -108,7 +115,7 @@ describe('who may see what in the database', function () {
     it('is on, forced and has a policy for every table with a tenant_id', async () => {
       const { rows } = await admin.query<{ table: string }>(
         `SELECT c.oid::regclass::text AS table FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-          WHERE c.relkind IN ('r', 'p') AND c.relnamespace::regnamespace::text IN ('identity', 'orders', 'notifications', 'dead_letters')
+          WHERE c.relkind IN ('r', 'p') AND c.relnamespace::regnamespace::text IN ('identity', 'orders', 'notifications', 'dead_letters', 'chat')
             AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND (c.relispartition OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)))`,
       );
       assert.deepEqual(
@@ -200,7 +207,7 @@ describe('who may see what in the database', function () {
 async function tenantTablesOf(pool: Pool): Promise<string[]> {
   const { rows } = await pool.query<{ name: string }>(
     `SELECT c.oid::regclass::text AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-      WHERE c.relkind IN ('r', 'p', 'v') AND c.relnamespace::regnamespace::text IN ('identity', 'orders', 'notifications', 'dead_letters', 'streams')
+      WHERE c.relkind IN ('r', 'p', 'v') AND c.relnamespace::regnamespace::text IN ('identity', 'orders', 'notifications', 'dead_letters', 'chat', 'streams')
         AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')`,
   );
   return rows.map(({ name }) => name);

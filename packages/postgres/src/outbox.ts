@@ -1,7 +1,7 @@
 /** The outbox: a service's event log, written in the transaction of what the events are about. */
 import type { Client } from './pool.ts';
 
-export type OutboxSchema = 'identity' | 'orders' | 'notifications' | 'dead_letters';
+export type OutboxSchema = 'identity' | 'orders' | 'notifications' | 'dead_letters' | 'chat';
 
 /** An event as it will be on Kafka. `payload` is final: encoded with the registry's schema id. */
 export type OutboxRow = {

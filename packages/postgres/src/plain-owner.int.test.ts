@@ -26,6 +26,7 @@ describe('a database whose owner is no superuser', function () {
     await admin.connect();
     await admin.query(`CREATE ROLE ${name} LOGIN PASSWORD '${name}'`);
     await admin.query(`CREATE DATABASE ${name} OWNER ${name}`);
+    await makeVectorExtension();
     await migrate({ databaseUrl: url.href, log: createLogger({ service: 'test', level: 'error' }) });
     owner = new pg.Client({ connectionString: url.href });
     await owner.connect();
@@ -40,6 +41,15 @@ describe('a database whose owner is no superuser', function () {
     await admin.query(`DROP ROLE IF EXISTS ${name}`);
     await admin.end();
   });
+
+  /** What its operator does beforehand: an extension that is not trusted is no owner's to make. */
+  async function makeVectorExtension(): Promise<void> {
+    const there = new URL(stack().databaseUrl);
+    there.pathname = `/${name}`;
+    const superuser = new pg.Client({ connectionString: there.href });
+    await superuser.connect();
+    await superuser.query('CREATE EXTENSION vector').finally(() => superuser.end());
+  }
 
   it('forgets old answers of all tenants', async () => {
     const tenant = randomUUIDv7();

@@ -8,6 +8,7 @@ export const roles = {
   ragline_orders: 'LOGIN',
   ragline_notifications: 'LOGIN',
   ragline_dead_letters: 'LOGIN',
+  ragline_chat: 'LOGIN',
   /** Debezium: reads the write-ahead log. */
   ragline_cdc: 'LOGIN REPLICATION',
   /** The schema registry's storage, in a database of its own. */

@@ -68,7 +68,8 @@ export async function ensureSlot(options: EnsureSlotOptions): Promise<boolean> {
 async function hasEvents(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query<{ some: boolean }>(
     `SELECT EXISTS (SELECT FROM identity.outbox) OR EXISTS (SELECT FROM orders.outbox)
-         OR EXISTS (SELECT FROM notifications.outbox) OR EXISTS (SELECT FROM dead_letters.outbox) AS some`,
+         OR EXISTS (SELECT FROM notifications.outbox) OR EXISTS (SELECT FROM dead_letters.outbox)
+         OR EXISTS (SELECT FROM chat.outbox) AS some`,
   );
   return rows[0]?.some === true;
 }

@@ -50,6 +50,7 @@ export async function createEvents(codec: Codec) {
         tenant_id,
         actor_id: user_id,
         product: { ...product, tenant_id },
+        document: null,
       };
       return {
         id: event.event_id,

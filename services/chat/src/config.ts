@@ -1,0 +1,46 @@
+/** Settings of the chat service. */
+import { type LogLevel, logLevels } from '@ragline/runtime/logger';
+import { readSettings, SettingsError } from '@ragline/runtime/settings';
+import { delayMsMax, usualDelaysMs } from '@ragline/streams/retry/names';
+
+export type Config = ReturnType<typeof readConfig>;
+
+/** Throws SettingsError naming every faulty setting. */
+export function readConfig(environment: NodeJS.ProcessEnv) {
+  const config = readSettings(environment, (env) => ({
+    production: env.choice('RAGLINE_ENV', ['development', 'production'], 'development') === 'production',
+    logLevel: env.choice<LogLevel>('LOG_LEVEL', logLevels, 'info'),
+    host: env.string('HOST', '127.0.0.1'),
+    port: env.integer('PORT', 8085, { min: 0, max: 65_535 }),
+    instance: env.string('INSTANCE', 'chat-1'),
+    stopWithinMs: env.integer('STOP_WITHIN_MS', 10_000, { min: 1_000 }),
+    databaseUrl: env.url('DATABASE_URL'),
+    databasePool: env.integer('DATABASE_POOL', 10, { min: 1, max: 100 }),
+    kafka: {
+      brokers: env.list('KAFKA_BROKERS'),
+      username: env.optional('KAFKA_USERNAME'),
+      password: env.optional('KAFKA_PASSWORD'),
+      saslMechanism: env.string('KAFKA_SASL_MECHANISM', 'plain'),
+    },
+    registryUrl: env.url('SCHEMA_REGISTRY_URL'),
+    redisUrl: env.url('REDIS_URL'),
+    jwksUrl: env.url('JWKS_URL'),
+    tokenIssuer: env.string('TOKEN_ISSUER', 'ragline'),
+    tokenAudience: env.string('TOKEN_AUDIENCE', 'ragline'),
+    /** Asked for the tokens with which the assistant acts for a user. */
+    identityUrl: env.url('IDENTITY_URL'),
+    /** Shared with identity, and what it takes to be given such tokens. */
+    delegationSecret: env.secret('DELEGATION_SECRET'),
+    ordersUrls: env.list('ORDERS_URLS'),
+    cursorKeys: env.secret('CURSOR_KEYS'),
+    allowedOrigins: env.list('ALLOWED_ORIGINS', ['http://localhost:8080', 'http://127.0.0.1:8080']),
+    retryDelaysMs: env.integers('RETRY_DELAYS_MS', usualDelaysMs, { min: 1, max: delayMsMax }),
+    failpoints: env.choice('RAGLINE_FAILPOINTS', ['on', 'off'], 'off') === 'on',
+    otlpEndpoint: env.optional('OTEL_EXPORTER_OTLP_ENDPOINT'),
+  }));
+  if (config.production && config.failpoints) {
+    // Whoever can write a record could end the process with it.
+    throw new SettingsError(['RAGLINE_FAILPOINTS=on is refused while RAGLINE_ENV is production']);
+  }
+  return config;
+}
