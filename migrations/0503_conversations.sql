@@ -61,6 +61,8 @@ CREATE TABLE chat.turn (
   -- The instance that claimed it last.
   worker            text,
   error_code        text,
+  -- The place of the event that ends it, so that whoever sends it again sends the same.
+  end_sequence      int,
   -- The wish is never taken back: a worker that takes the turn over sees it too.
   stop_requested_at timestamptz,
   started_at        timestamptz,

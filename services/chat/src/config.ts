@@ -34,6 +34,20 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
     ordersUrls: env.list('ORDERS_URLS'),
     cursorKeys: env.secret('CURSOR_KEYS'),
     allowedOrigins: env.list('ALLOWED_ORIGINS', ['http://localhost:8080', 'http://127.0.0.1:8080']),
+    /** Turns answered at a time by this instance. */
+    concurrency: env.integer('CHAT_CONCURRENCY', 32, { min: 1, max: 1_000 }),
+    /** Turns of a tenant that may wait or run at a time. */
+    tenantTurnsMax: env.integer('CHAT_TENANT_TURNS', 100, { min: 1 }),
+    turnDeadlineMs: env.integer('TURN_DEADLINE_MS', 120_000, { min: 1_000, max: 3_600_000 }),
+    context: {
+      /** The whole of what a model is sent and answers, where it would take more. */
+      tokensMax: env.integer('CONTEXT_TOKENS', 16_000, { min: 1_000 }),
+      answerTokens: env.integer('CONTEXT_ANSWER_TOKENS', 1_024, { min: 64 }),
+      knowledgeTokens: env.integer('CONTEXT_KNOWLEDGE_TOKENS', 1_500, { min: 0 }),
+      historyTokens: env.integer('CONTEXT_HISTORY_TOKENS', 2_000, { min: 0 }),
+    },
+    /** Whether spans carry questions and answers. */
+    captureContent: env.choice('CAPTURE_CONTENT', ['on', 'off'], 'off') === 'on',
     retryDelaysMs: env.integers('RETRY_DELAYS_MS', usualDelaysMs, { min: 1, max: delayMsMax }),
     failpoints: env.choice('RAGLINE_FAILPOINTS', ['on', 'off'], 'off') === 'on',
     otlpEndpoint: env.optional('OTEL_EXPORTER_OTLP_ENDPOINT'),

@@ -1,0 +1,64 @@
+/** Conversations over HTTP: each is its owner's alone. */
+import { inTenant, type Pool } from '@ragline/postgres/pool';
+import type { Api } from '@ragline/web/api';
+import { decodePageCursor, pageOf, toPage } from '@ragline/web/pages';
+import { problem } from '@ragline/web/problems';
+import { z } from 'zod';
+import { conversation, idParams, listQuery, newConversation } from './shapes.ts';
+import type { ConversationStore } from './turn/conversations.ts';
+
+const tags = ['chat'];
+
+export type ConversationParts = { pool: Pool; conversations: ConversationStore };
+
+export function addConversationRoutes(api: Api, { pool, conversations }: ConversationParts): void {
+  api.route(
+    {
+      method: 'post',
+      path: '/v1/conversations',
+      summary: 'Open a conversation',
+      tags,
+      auth: 'customer',
+      body: newConversation,
+      responses: { 201: { schema: conversation, headers: { location: 'Where the conversation is.' } } },
+    },
+    async ({ principal }) => {
+      const opened = await inTenant(pool, principal.tenant_id, (it) => conversations.open(it, principal));
+      return { status: 201, body: opened, headers: { location: `/v1/conversations/${opened.id}` } };
+    },
+  );
+
+  api.route(
+    {
+      method: 'get',
+      path: '/v1/conversations',
+      summary: 'Your conversations, the newest first',
+      tags,
+      auth: 'customer',
+      query: listQuery,
+      responses: { 200: pageOf(conversation) },
+    },
+    async ({ query: { limit, cursor }, principal }) => {
+      const before = decodePageCursor(cursor, z.tuple([z.uuid()]))?.[0];
+      const rows = await conversations.list(principal, { before, limit });
+      return { status: 200, body: toPage(rows, limit, ({ id }) => [id]) };
+    },
+  );
+
+  api.route(
+    {
+      method: 'get',
+      path: '/v1/conversations/{id}',
+      summary: 'One conversation',
+      tags,
+      auth: 'customer',
+      params: idParams,
+      responses: { 200: conversation },
+    },
+    async ({ params: { id }, principal }) => {
+      const found = await conversations.find(principal, id);
+      if (found === undefined) throw problem('not_found');
+      return { status: 200, body: found };
+    },
+  );
+}
