@@ -19,7 +19,7 @@ CREATE TABLE chat.document (
   source       text NOT NULL DEFAULT '',
   language     text,
   attributes   jsonb NOT NULL DEFAULT '{}',
-  -- SHA-256 of kind, title, body, language and attributes, hexadecimal.
+  -- SHA-256 of title and body, hexadecimal.
   content_hash text NOT NULL,
   version      integer NOT NULL DEFAULT 1,
   created_by   uuid NOT NULL,
