@@ -1,4 +1,5 @@
 /** Who may do what on Kafka: a user for each service, with the rights that its work needs and no others. */
+import { topics } from '@ragline/schemas/topics';
 import kafkajs, { type AclEntry } from 'kafkajs';
 import { connectGroup, connectTopics } from './connect.ts';
 import type { kafkaClient } from './kafka.ts';
@@ -15,16 +16,23 @@ type Right = {
   operations: ('read' | 'write' | 'describe' | 'create' | 'describe_configs' | 'idempotent_write')[];
 };
 
-/** Topics whose records come from an outbox, so that Connect writes them and services only read them. */
 export type TopicNames = {
+  /** Their records come from an outbox, so that Connect writes them and services only read them. */
   fromOutbox: string[];
+  /** What services write themselves, by service. */
+  directOf: Record<string, string[]>;
   /** The connector's own, such as its sign of life. */
   ofConnect: string[];
   deadLettersOf: Record<string, string>;
 };
 
 /** The rights of each user, as a table. */
-export function rightsOf({ fromOutbox, ofConnect, deadLettersOf }: TopicNames): Record<string, Right[]> {
+export function rightsOf({
+  fromOutbox,
+  directOf,
+  ofConnect,
+  deadLettersOf,
+}: TopicNames): Record<string, Right[]> {
   const readsAll: Right[] = fromOutbox.map((name) => topic(name, ['read', 'describe']));
   // Without a group of its own, a reader that holds its positions by hand still asks for offsets.
   const service = (user: string): Right[] => [
@@ -32,7 +40,12 @@ export function rightsOf({ fromOutbox, ofConnect, deadLettersOf }: TopicNames): 
     { resource: 'group', name: user, match: 'prefixed', operations: ['read', 'describe'] },
   ];
   const deadLetters = Object.entries(deadLettersOf);
-  const others = [...fromOutbox, ...ofConnect, ...connectTopics, ...kafkaTopics];
+  const lettersOf = (user: string): Right[] =>
+    deadLetters
+      .filter(([group]) => group.startsWith(user))
+      .map(([, name]) => topic(name, ['write', 'describe']));
+  const direct = Object.values(directOf).flat();
+  const others = [...fromOutbox, ...direct, ...ofConnect, ...connectTopics, ...kafkaTopics];
   return {
     connect: [
       ...connectTopics.map((name) =>
@@ -59,9 +72,17 @@ export function rightsOf({ fromOutbox, ofConnect, deadLettersOf }: TopicNames): 
     orders: service('orders'),
     notifications: [
       ...service('notifications'),
-      ...deadLetters
-        .filter(([group]) => group.startsWith('notifications'))
-        .map(([, name]) => topic(name, ['write', 'describe'])),
+      // Answers go out on its sockets too.
+      ...direct
+        .filter((name) => name === topics.chatEvents.name)
+        .map((name) => topic(name, ['read', 'describe'])),
+      ...lettersOf('notifications'),
+      idempotentWrite,
+    ],
+    chat: [
+      ...service('chat'),
+      ...(directOf.chat ?? []).map((name) => topic(name, ['read', 'write', 'describe'])),
+      ...lettersOf('chat'),
       idempotentWrite,
     ],
     // Dead letters are read from whatever ends in .dlq and sent back to whatever ends in .replay, also of groups that
@@ -138,11 +159,11 @@ export function aclEntries(rights: Record<string, Right[]>): AclEntry[] {
 }
 
 /** Grants the rights; granting again changes nothing. */
-export async function ensureAcls(kafka: ReturnType<typeof kafkaClient>, topics: TopicNames): Promise<void> {
+export async function ensureAcls(kafka: ReturnType<typeof kafkaClient>, names: TopicNames): Promise<void> {
   const admin = kafka.admin();
   await admin.connect();
   try {
-    await admin.createAcls({ acl: aclEntries(rightsOf(topics)) });
+    await admin.createAcls({ acl: aclEntries(rightsOf(names)) });
   } finally {
     await admin.disconnect();
   }

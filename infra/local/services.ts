@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { Addresses } from './addresses.ts';
 import type { Instance, ServiceName } from './instances.ts';
-import { checkoutDir } from './layout.mjs';
+import { cacheDirOf, checkoutDir, modelFolderOf, partsDirOf } from './layout.mjs';
 import { expectOk, host } from './part.ts';
 import type { Secrets } from './secrets.ts';
 import type { ProcessDefinition } from './supervisor.ts';
@@ -11,6 +11,8 @@ export type ServiceContext = {
   addresses: Addresses;
   secrets: Secrets;
   instances: readonly Instance[];
+  /** Holds the embedding model that was fetched; none before it is, or when another is set. */
+  modelDir?: string | undefined;
   /** Settings of the person, handed on: any setting of any service may be set for all of them. */
   env: NodeJS.ProcessEnv;
   dataDir: string;
@@ -62,12 +64,14 @@ function ownSettings(instance: Instance, context: ServiceContext): Record<string
     KAFKA_USERNAME: env.KAFKA_BROKERS ? addresses.KAFKA_USERNAME : name,
     KAFKA_PASSWORD: password,
   });
+  const delegationSecret = env.DELEGATION_SECRET || secrets.delegation;
   const cursorKeys = env.CURSOR_KEYS || `1:${secrets.cursor}`;
   const byService: Record<ServiceName, () => Record<string, string>> = {
     identity: () => ({
       ...kafkaUser('identity', addresses.KAFKA_PASSWORD_IDENTITY),
       DATABASE_URL: addresses.DATABASE_URL_RAGLINE_IDENTITY,
       KEY_ENCRYPTION_SECRET: env.KEY_ENCRYPTION_SECRET || secrets.key_encryption,
+      DELEGATION_SECRET: delegationSecret,
     }),
     orders: () => ({
       ...kafkaUser('orders', addresses.KAFKA_PASSWORD_ORDERS),
@@ -88,12 +92,24 @@ function ownSettings(instance: Instance, context: ServiceContext): Record<string
       ...kafkaUser('dead-letters', addresses.KAFKA_PASSWORD_DEAD_LETTERS),
       DATABASE_URL: addresses.DATABASE_URL_RAGLINE_DEAD_LETTERS,
     }),
+    chat: () => ({
+      ...kafkaUser('chat', addresses.KAFKA_PASSWORD_CHAT),
+      DATABASE_URL: addresses.DATABASE_URL_RAGLINE_CHAT,
+      CURSOR_KEYS: cursorKeys,
+      DELEGATION_SECRET: delegationSecret,
+      IDENTITY_URL: urlOf(context, 'identity'),
+      ORDERS_URLS: urlsOf(context, 'orders').join(','),
+      ALLOWED_ORIGINS: originsOf(context),
+      EMBEDDING_MODEL_DIR:
+        env.EMBEDDING_MODEL_DIR || context.modelDir || modelFolderOf(partsDirOf(cacheDirOf(env))),
+    }),
     gateway: () => ({
       METRICS_PORT: String(instance.metricsPort ?? 0),
       IDENTITY_URLS: urlsOf(context, 'identity').join(','),
       ORDERS_URLS: urlsOf(context, 'orders').join(','),
       NOTIFICATIONS_URLS: urlsOf(context, 'notifications').join(','),
       DEAD_LETTERS_URLS: urlsOf(context, 'dead-letters').join(','),
+      CHAT_URLS: urlsOf(context, 'chat').join(','),
       ...sentinel(context),
       REDIS_URL: addresses.REDIS_URL,
     }),

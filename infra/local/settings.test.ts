@@ -13,6 +13,7 @@ const ownSecrets = {
   KEY_ENCRYPTION_SECRET: 'x'.repeat(32),
   CURSOR_KEYS: '1:xxxxxxxxxxxxxxxx',
   QUOTE_SECRET: 'y'.repeat(32),
+  DELEGATION_SECRET: 'z'.repeat(32),
 };
 
 describe('settings of a start', () => {
@@ -31,6 +32,7 @@ describe('settings of a start', () => {
       'KEY_ENCRYPTION_SECRET',
       'CURSOR_KEYS',
       'QUOTE_SECRET',
+      'DELEGATION_SECRET',
     ]) {
       assert.ok(
         faults.some((fault) => fault.includes(word)),

@@ -1,5 +1,6 @@
 /** Judges the settings of everything that is about to start, before anything connects or is written. */
 import { SettingsError } from '@ragline/runtime/settings';
+import { readConfig as readChatConfig } from '../../services/chat/src/config.ts';
 import { readConfig as readDeadLettersConfig } from '../../services/dead-letters/src/config.ts';
 import { readConfig as readGatewayConfig } from '../../services/gateway/src/config.ts';
 import {
@@ -22,13 +23,14 @@ const judges: Record<ServiceName, (env: NodeJS.ProcessEnv) => string[]> = {
   orders: (env) => ordersFaults(readOrdersConfig(env)),
   notifications: (env) => faultless(readNotificationsConfig(env)),
   'dead-letters': (env) => faultless(readDeadLettersConfig(env)),
+  chat: (env) => faultless(readChatConfig(env)),
 };
 
 /** For a service whose settings are well when they can be read. */
 const faultless = (_config: unknown): string[] => [];
 
 const partNames = ['postgres', 'kafka', 'registry', 'connect', 'valkey'].filter(isPart);
-const secretNames = ['KEY_ENCRYPTION_SECRET', 'CURSOR_KEYS', 'QUOTE_SECRET'];
+const secretNames = ['KEY_ENCRYPTION_SECRET', 'CURSOR_KEYS', 'QUOTE_SECRET', 'DELEGATION_SECRET'];
 
 /** Throws one SettingsError that names every fault of every service. */
 export function judgeSettings(context: ServiceContext): void {

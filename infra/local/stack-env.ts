@@ -1,12 +1,12 @@
 /** What `ragline env` prints: every connection setting of a running stack. */
 import { addressesOf } from './addresses.ts';
 import type { Instance } from './instances.ts';
-import { host, type Plan } from './part.ts';
+import { host, type PartContext } from './part.ts';
 import { failpointsOf } from './services.ts';
 import type { SupervisedProcess } from './supervisor.ts';
 
 export type StackParts = {
-  context: Plan;
+  context: PartContext;
   instances: readonly Instance[];
   parts: readonly SupervisedProcess[];
   services: readonly SupervisedProcess[];
@@ -14,11 +14,13 @@ export type StackParts = {
 
 export function stackEnv({ context, instances, parts, services }: StackParts): Record<string, string> {
   const gateway = instances.find((it) => it.service === 'gateway');
+  const modelDir = context.env.EMBEDDING_MODEL_DIR || context.files.modelDir;
   const env: Record<string, string> = {
     ...(gateway ? { RAGLINE_URL: `http://localhost:${gateway.port}` } : {}),
     ...addressesOf(context),
     RAGLINE_DEMO_PASSWORD: context.secrets.demo,
     RAGLINE_LOGS: context.logsDir,
+    ...(modelDir ? { EMBEDDING_MODEL_DIR: modelDir } : {}),
     RAGLINE_ENV: context.env.RAGLINE_ENV || 'development',
     RAGLINE_FAILPOINTS: failpointsOf(context.env),
     ...(context.env.RETRY_DELAYS_MS ? { RETRY_DELAYS_MS: context.env.RETRY_DELAYS_MS } : {}),

@@ -124,12 +124,18 @@ async function grantRights(context: PartContext, addresses: Addresses): Promise<
   );
 }
 
-/** Topics with a schema of ours are filled from outboxes; dead letters are written by the group that gives up. */
+/** Topics with a schema of ours are filled from outboxes, if not by their service; dead letters are written by the group that gives up. */
 function topicNames(): TopicNames {
   const letters = allTopics.filter(({ name }) => name.endsWith('.dlq'));
   return {
-    fromOutbox: allTopics.filter(({ schema }) => schema !== null).map(({ name }) => name),
+    fromOutbox: allTopics.filter((it) => it.schema !== null && !it.direct).map(({ name }) => name),
+    directOf: Object.fromEntries(
+      allTopics.filter(({ direct }) => direct).map(({ owner }) => [owner, directOf(owner)]),
+    ),
     ofConnect: allTopics.filter(({ owner }) => owner === 'connect').map(({ name }) => name),
     deadLettersOf: Object.fromEntries(letters.map(({ name }) => [name.slice(0, -'.dlq'.length), name])),
   };
 }
+
+const directOf = (service: string): string[] =>
+  allTopics.filter(({ direct, owner }) => direct && owner === service).map(({ name }) => name);

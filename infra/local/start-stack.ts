@@ -13,7 +13,7 @@ import { endLeftovers } from './clean-up.ts';
 import { fetchParts, type PartFiles } from './fetch-parts.ts';
 import { createFlow, type Flow } from './flow.ts';
 import { type Instance, type Instances, parseInstances, placeInstances } from './instances.ts';
-import { cacheDirOf } from './layout.mjs';
+import { cacheDirOf, needsModel } from './layout.mjs';
 import type { PartContext, Plan } from './part.ts';
 import type { Ports } from './ports.ts';
 import { type Prepared, prepare } from './prepare.ts';
@@ -105,7 +105,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const starting = startParts(flow, context, supervision, onProgress, parts);
     const prepared = prepare(flow, starting, addresses, onProgress);
     if (!options.partsOnly) {
-      const serviceContext: ServiceContext = { ...context, addresses, instances };
+      const serviceContext: ServiceContext = { ...context, addresses, instances, modelDir: files.modelDir };
       const needs = [prepared.migrated, prepared.topics, prepared.schemas, starting.rights, starting.valkey];
       const started = startServices(flow, needs, serviceContext, supervision, onProgress, services);
       if (env.RAGLINE_ENV !== 'production')
@@ -170,7 +170,7 @@ function fetchWanted(
   const { env, dataDir, logsDir } = plan;
   const jvm = !outside(env, 'kafka') || !outside(env, 'registry') || !outside(env, 'connect');
   return fetchParts(
-    { postgres: !outside(env, 'postgres'), valkey: !outside(env, 'valkey'), jvm },
+    { postgres: !outside(env, 'postgres'), valkey: !outside(env, 'valkey'), jvm, model: needsModel(env) },
     {
       cacheDir: cacheDir ?? cacheDirOf(env),
       env,
@@ -231,7 +231,7 @@ function addSampleData(
 
 /** The gateway first, so that nothing new comes in; then those that carry events on, then those that make them. */
 async function stopServices(services: readonly SupervisedProcess[]): Promise<void> {
-  for (const wave of ['gateway', 'notifications', 'dead-letters', 'orders', 'identity']) {
+  for (const wave of ['gateway', 'notifications', 'chat', 'dead-letters', 'orders', 'identity']) {
     await Promise.all(services.filter(({ name }) => name.startsWith(`${wave}-`)).map((it) => it.stop()));
   }
 }
