@@ -18,6 +18,9 @@ describe('settings of identity', () => {
     const [fault = ''] = configFaults(readConfig({ ...needed, KEY_ENCRYPTION_SECRET: 'too-short' }));
     assert.match(fault, /at least 32/);
     assert.doesNotMatch(fault, /too-short/);
+    const [another = ''] = configFaults(readConfig({ ...needed, DELEGATION_SECRET: 'short-too' }));
+    assert.match(another, /DELEGATION_SECRET.*at least 32/);
+    assert.doesNotMatch(another, /short-too/);
   });
 
   it('refuse a next key that would sign before every instance has read it', () => {

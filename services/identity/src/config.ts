@@ -24,6 +24,8 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
     issuer: env.string('TOKEN_ISSUER', 'ragline'),
     audience: env.string('TOKEN_AUDIENCE', 'ragline'),
     keyEncryptionSecret: env.secret('KEY_ENCRYPTION_SECRET'),
+    /** With it the assistant is given tokens of the users it acts for; without it nobody is. */
+    delegationSecret: env.optional('DELEGATION_SECRET'),
     // Whose X-Forwarded-For is believed; in Express's words, or addresses and networks.
     trustedProxies: env.list('TRUSTED_PROXIES', ['loopback']),
     keys: {
@@ -55,6 +57,9 @@ export function configFaults(config: Config): string[] {
   const faults: string[] = [];
   if (config.keyEncryptionSecret.length < secretLengthMin) {
     faults.push(`KEY_ENCRYPTION_SECRET must have at least ${secretLengthMin} characters`);
+  }
+  if (config.delegationSecret !== undefined && config.delegationSecret.length < secretLengthMin) {
+    faults.push(`DELEGATION_SECRET must have at least ${secretLengthMin} characters`);
   }
   if (config.keys.refreshMs * 2 > config.keys.leadMs) {
     faults.push('SIGNING_KEY_LEAD_MS must be at least twice SIGNING_KEY_REFRESH_MS');

@@ -6,6 +6,7 @@ import { text } from '@ragline/web/fields';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
 import { networkOf } from './client-network.ts';
+import type { Delegation } from './delegation.ts';
 import type { KeyRing } from './key-ring.ts';
 import { tokenPairShape, userShape } from './shapes.ts';
 import type { SignIn } from './sign-in.ts';
@@ -133,8 +134,12 @@ export function addAuthRoutes({
   );
 }
 
-/** For services on the inside; the gateway forwards no /internal path, and the ticket is the credential. */
-export function addInternalRoutes({ api, signIn }: Pick<AuthRoutesParts, 'api' | 'signIn'>): void {
+/** For services on the inside; the gateway forwards no /internal path, and the ticket, or the secret, is the credential. */
+export function addInternalRoutes({
+  api,
+  signIn,
+  delegation,
+}: Pick<AuthRoutesParts, 'api' | 'signIn'> & { delegation: Delegation | undefined }): void {
   api.route(
     {
       method: 'post',
@@ -147,5 +152,25 @@ export function addInternalRoutes({ api, signIn }: Pick<AuthRoutesParts, 'api' |
       maxBodyBytes: 16_384,
     },
     async ({ body }) => ({ status: 200, body: await signIn.redeem(body.ticket) }),
+  );
+
+  if (delegation === undefined) return;
+  api.route(
+    {
+      method: 'post',
+      path: '/internal/v1/delegated-tokens',
+      summary: 'Get a token by which the assistant acts for a user',
+      description: 'With `Authorization: Bearer <DELEGATION_SECRET>`. 403 for a user who is not active.',
+      tags: ['Internal'],
+      auth: 'none',
+      body: z.strictObject({ tenant_id: z.uuid(), user_id: z.uuid() }),
+      responses: { 200: z.object({ access_token: z.string(), expires_in: z.int() }) },
+      maxBodyBytes: 16_384,
+    },
+    async ({ body, req }) => ({
+      status: 200,
+      body: await delegation.tokenFor(req.headers.authorization, body),
+      headers: { 'cache-control': 'no-store' },
+    }),
   );
 }

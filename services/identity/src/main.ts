@@ -20,6 +20,7 @@ import { createAuthentication } from '@ragline/web/auth';
 import { startServer } from '@ragline/web/server';
 import { accessTokenSeconds, accessTokens } from './access-tokens.ts';
 import { configFaults, readConfig } from './config.ts';
+import { delegation } from './delegation.ts';
 import { sampleLogins } from './demo.ts';
 import { addAuthRoutes, addInternalRoutes } from './http.ts';
 import { addAdminRoutes } from './http-admin.ts';
@@ -79,9 +80,10 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     waitingMax: config.passwordHashesWaiting,
     metrics,
   });
+  const tokens = accessTokens({ keys, issuer, audience });
   const signedIn = signIn({
     store: sessions,
-    tokens: accessTokens({ keys, issuer, audience }),
+    tokens,
     limits: loginLimits(config.loginLimits, redis || undefined),
     turns,
     revocations: revoked,
@@ -99,7 +101,13 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     keys,
     jwksMaxAgeSeconds: Math.min(300, Math.floor(config.keys.leadMs / 2_000)),
   });
-  addInternalRoutes({ api, signIn: signedIn });
+  const { delegationSecret } = config;
+  addInternalRoutes({
+    api,
+    signIn: signedIn,
+    delegation:
+      delegationSecret === undefined ? undefined : delegation({ pool, tokens, secret: delegationSecret }),
+  });
   addAdminRoutes({
     api,
     users: users({ pool, turns, revocations: revoked }),
