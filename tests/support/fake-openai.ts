@@ -135,7 +135,8 @@ async function answer(res: ServerResponse, body: any, reply: FakeReply): Promise
 }
 
 function end(res: ServerResponse, how: 'stall' | 'cut'): void {
-  if (how === 'cut') res.destroy();
+  // The socket's end comes after what was written; destroyed, it would take that along.
+  if (how === 'cut') res.socket?.end();
 }
 
 /** Text piece by piece; each call's name first and then its arguments in two halves, as real endpoints do. */
