@@ -1,4 +1,4 @@
-/** GET and POST of /v1/promotions, PATCH of one: for staff. */
+/** GET and POST of /v1/promotions, PATCH of one: for staff. Those that run: for customers. */
 import { randomUUIDv7 } from 'node:crypto';
 import type { IdempotencyStore } from '@ragline/postgres/idempotency';
 import { inTenant, type Pool } from '@ragline/postgres/pool';
@@ -12,14 +12,18 @@ import { normalisedCode } from './promotion-rules.ts';
 import {
   insertPromotion,
   listPromotions,
+  listRunning,
   lockPromotion,
   publicPromotion,
   updatePromotion,
 } from './promotion-store.ts';
-import { idParams, newPromotion, promotion, promotionChanges } from './shapes.ts';
+import { idParams, newPromotion, promotion, promotionChanges, runningPromotion } from './shapes.ts';
 import type { Promotion } from './types.ts';
 
 const tags = ['catalogue'];
+
+/** More than a customer could choose from. */
+const runningMax = 100;
 
 export function addPromotionRoutes(
   api: Api,
@@ -41,6 +45,24 @@ export function addPromotionRoutes(
         listPromotions(client, tenant_id, after?.[0], limit),
       );
       return { status: 200, body: toPage(rows, limit, ({ id }) => [id]) };
+    },
+  );
+
+  api.route(
+    {
+      method: 'get',
+      path: '/v1/promotions/running',
+      summary: 'Promotions that an order may use now',
+      description: 'Without what is the house’s own affair: how often each was and may be used.',
+      tags,
+      auth: 'customer',
+      responses: { 200: z.object({ data: z.array(runningPromotion) }) },
+    },
+    async ({ principal: { tenant_id } }) => {
+      const data = await inTenant(pool, tenant_id, (client) =>
+        listRunning(client, tenant_id, new Date().toISOString(), runningMax),
+      );
+      return { status: 200, body: { data } };
     },
   );
 

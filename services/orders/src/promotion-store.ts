@@ -1,6 +1,6 @@
 /** SQL of promotions. Every function runs in a transaction of the tenant. */
 import type { Client } from '@ragline/postgres/pool';
-import type { Promotion, VersionedPromotion } from './types.ts';
+import type { Promotion, RunningPromotion, VersionedPromotion } from './types.ts';
 
 type PromotionRow = Omit<VersionedPromotion, 'starts_at' | 'ends_at'> & {
   starts_at: Date | null;
@@ -44,6 +44,23 @@ export async function listPromotions(
     [tenantId, afterId, limit + 1],
   );
   return rows.map((row) => publicPromotion(promotionFrom(row)));
+}
+
+/** What an order may use at that time, by what it asks for least; `max` of them. */
+export async function listRunning(
+  client: Client,
+  tenantId: string,
+  at: string,
+  max: number,
+): Promise<RunningPromotion[]> {
+  const { rows } = await client.query<Omit<RunningPromotion, 'ends_at'> & { ends_at: Date | null }>(
+    `SELECT code, kind, value, minimum, ends_at FROM orders.promotion
+      WHERE tenant_id = $1 AND active AND (usage_limit IS NULL OR used < usage_limit)
+        AND (starts_at IS NULL OR starts_at <= $2) AND (ends_at IS NULL OR ends_at > $2)
+      ORDER BY minimum, id DESC LIMIT $3`,
+    [tenantId, at, max],
+  );
+  return rows.map((row) => ({ ...row, ends_at: row.ends_at?.toISOString() ?? null }));
 }
 
 /** False when the tenant has the code already. */

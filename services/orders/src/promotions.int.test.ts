@@ -105,6 +105,24 @@ describe('promotions and quotes', () => {
     }
   });
 
+  it('that run now are told to customers, without those that do not apply any more or yet', async () => {
+    const running = await aPromotion({ minimum: 500 });
+    const others = [
+      await aPromotion({ active: false }),
+      await aPromotion({ starts_at: '2099-01-01T00:00:00.000Z' }),
+      await aPromotion({ ends_at: '2020-01-01T00:00:00.000Z' }),
+      await aPromotion({ usage_limit: 0 }),
+    ];
+    const { status, body } = await customer.get('/v1/promotions/running');
+    assert.equal(status, 200);
+    const codes = body.data.map(({ code }: { code: string }) => code);
+    for (const { code } of others) assert.ok(!codes.includes(code));
+    assert.deepEqual(
+      body.data.find(({ code }: { code: string }) => code === running.code),
+      { code: running.code, kind: 'percent', value: 10, minimum: 500, ends_at: null },
+    );
+  });
+
   it('that staff change hold at once on every instance', async () => {
     const { id, code } = await aPromotion({ value: 10 });
     const request = { items: items(), promo_code: code };

@@ -82,6 +82,10 @@ export const newPromotion = z.strictObject({
 export const promotionChanges = z.strictObject(promotionFields).partial();
 export const promotion = z.object({ id, ...promotionFields, used: z.int() }).meta({ id: 'Promotion' });
 
+export const runningPromotion = promotion
+  .pick({ code: true, kind: true, value: true, minimum: true, ends_at: true })
+  .meta({ id: 'RunningPromotion' });
+
 const line = z.strictObject({ product_id: id, quantity: int(1, quantityMax), notes: text(500).nullish() });
 const basket = { items: z.array(line).min(1).max(itemsMax), promo_code: text(64, 1).nullish() };
 export const quoteRequest = z.strictObject(basket);

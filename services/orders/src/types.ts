@@ -28,3 +28,6 @@ export type Promotion = {
 
 /** A promotion with what only this service needs: `version` counts what staff changed in it. */
 export type VersionedPromotion = Promotion & { version: number };
+
+/** A promotion as customers may know it. */
+export type RunningPromotion = Pick<Promotion, 'code' | 'kind' | 'value' | 'minimum' | 'ends_at'>;
