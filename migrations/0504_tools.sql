@@ -61,6 +61,8 @@ CREATE TABLE chat.tool_call (
   UNIQUE (tenant_id, call_key),
   CHECK ((state = 'claimed') = (done_at IS NULL))
 );
+-- How old a key is: that of a replaced approval goes on.
+CREATE INDEX tool_call_key ON chat.tool_call (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX tool_call_of_conversation ON chat.tool_call (conversation_id, id);
 
 -- A tool without a row is on.

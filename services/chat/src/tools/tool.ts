@@ -2,8 +2,8 @@
 import type { Pool } from '@ragline/postgres/pool';
 import type { Role } from '@ragline/web/principal';
 import type { z } from 'zod';
-import type { Embedder } from '../embedding/embedder.ts';
 import type { Model } from '../model/model.ts';
+import type { Prompts } from '../model/prompts.ts';
 import type { Chunk, Retriever } from '../retrieval/retrieve.ts';
 import type { OrdersClient } from './orders-client.ts';
 
@@ -63,10 +63,11 @@ export type ToolParts = {
   retriever: Retriever;
   orders: OrdersClient;
   model: Model;
-  /** For telling intents apart by meaning; without one, by words alone. */
-  embedder?: Embedder;
+  prompts: Prompts;
   /** The newest messages of a conversation that are whole, oldest first. */
   recentMessages(tenantId: string, conversationId: string, limit: number): Promise<Said[]>;
+  /** ISO 3166 code of the country whose phone numbers are written without a prefix. */
+  piiRegion?: string;
   /** Called by name before and after each step of an effect; for tests, which end the worker there. */
   failpoint?: (name: string) => Promise<void> | void;
 };

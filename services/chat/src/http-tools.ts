@@ -1,0 +1,113 @@
+/** REST of tools, which an admin switches off and on, and of approvals, which a customer decides. */
+import type { Pool } from '@ragline/postgres/pool';
+import type { Api } from '@ragline/web/api';
+import { uuid } from '@ragline/web/fields';
+import type { Principal } from '@ragline/web/principal';
+import { problem } from '@ragline/web/problems';
+import { z } from 'zod';
+import { decideApproval, decisions, type RequestApproval } from './tools/decide.ts';
+import { specOf, type ToolRegistry } from './tools/registry.ts';
+import { switchTool, toolSettings } from './tools/switches.ts';
+import type { Tool } from './tools/tool.ts';
+
+export type ToolHttpParts = {
+  pool: Pool;
+  registry: Pick<ToolRegistry, 'list'>;
+  requestApproval: RequestApproval;
+};
+
+const toolShape = z
+  .object({
+    name: z.string(),
+    description: z.string(),
+    parameters: z.record(z.string(), z.unknown()).meta({ description: 'JSON Schema of its arguments.' }),
+    effect: z.enum(['read', 'write']),
+    roles: z.array(z.string()).meta({ description: 'For whom it may be called.' }),
+    timeout_ms: z.int(),
+    enabled: z.boolean(),
+    updated_at: z.iso.datetime().nullable().meta({ description: 'When it was last switched.' }),
+  })
+  .meta({ id: 'Tool' });
+
+const decidedShape = z
+  .object({
+    approval_id: uuid,
+    decision: z.enum(decisions),
+    decided_at: z.iso.datetime(),
+    turn_id: uuid,
+    message_id: uuid.meta({ description: 'The message that will say what came of it.' }),
+  })
+  .meta({ id: 'ApprovalDecision' });
+
+export function addToolRoutes(api: Api, { pool, registry, requestApproval }: ToolHttpParts): void {
+  api.route(
+    {
+      method: 'get',
+      path: '/v1/tools',
+      summary: 'The tools of the assistant, and whether they are on',
+      tags: ['chat'],
+      auth: 'staff',
+      responses: { 200: z.object({ data: z.array(toolShape) }) },
+    },
+    async ({ principal: { tenant_id } }) => {
+      const settings = await toolSettings(pool, tenant_id);
+      const data = registry.list().map((tool) => viewOf(tool, settings.get(tool.name)));
+      return { status: 200, body: { data } };
+    },
+  );
+
+  api.route(
+    {
+      method: 'patch',
+      path: '/v1/tools/{name}',
+      summary: 'Switch a tool off or on',
+      description: 'For the whole tenant, at once: a call that the model makes from now on is refused.',
+      tags: ['chat'],
+      auth: 'admin',
+      params: z.object({ name: z.string().max(64) }),
+      body: z.strictObject({ enabled: z.boolean() }),
+      responses: { 200: toolShape },
+    },
+    async ({ params: { name }, body: { enabled }, principal }) => {
+      const tool = registry.list().find((it) => it.name === name);
+      if (tool === undefined) throw problem('not_found');
+      return { status: 200, body: viewOf(tool, await switchTool(pool, principal, name, enabled)) };
+    },
+  );
+
+  api.route(
+    {
+      method: 'post',
+      path: '/v1/conversations/{id}/approvals/{approval_id}',
+      summary: 'Approve or reject what the assistant wants to order',
+      description:
+        'Answers `approval_required`. The same decision again gets the same answer; the other one is 409 `already_handled`, and an offer that has expired 409 `conflict`. What comes of it is told as events and in the message.',
+      tags: ['chat'],
+      auth: 'customer',
+      params: z.object({ id: uuid, approval_id: uuid }),
+      body: z.strictObject({ decision: z.enum(decisions) }),
+      responses: { 202: decidedShape },
+    },
+    async ({ params, body: { decision }, principal }) => {
+      const { id: conversation_id, approval_id } = params;
+      const deciding = { who: whoOf(principal), conversation_id, approval_id, decision };
+      return { status: 202, body: await decideApproval({ pool, requestApproval }, deciding) };
+    },
+  );
+}
+
+const whoOf = ({ tenant_id, user_id, roles }: Principal) => ({ tenant_id, user_id, roles });
+
+function viewOf(tool: Tool, setting: { enabled: boolean; updated_at: Date } | undefined) {
+  const { name, description, effect, roles, timeoutMs } = tool;
+  return {
+    name,
+    description,
+    parameters: specOf(tool).parameters,
+    effect,
+    roles,
+    timeout_ms: timeoutMs,
+    enabled: setting?.enabled ?? true,
+    updated_at: setting?.updated_at.toISOString() ?? null,
+  };
+}

@@ -1,0 +1,152 @@
+/** SQL of approvals. Every function runs in a transaction of the tenant. */
+import { randomUUIDv7 } from 'node:crypto';
+import type { Client } from '@ragline/postgres/pool';
+import { hashOf } from './ledger.ts';
+import type { Quote } from './orders-client.ts';
+
+export type ApprovalState = 'pending' | 'approved' | 'rejected' | 'used' | 'expired' | 'failed';
+
+/** A quote as the customer sees it: the token stays here. */
+export type ShownQuote = Omit<Quote, 'quote_token'>;
+
+export type Approval = {
+  id: string;
+  tenant_id: string;
+  user_id: string;
+  conversation_id: string;
+  turn_id: string;
+  replaces: string | null;
+  quote: ShownQuote;
+  quote_token: string;
+  quote_hash: string;
+  /** The body of POST /v1/orders. */
+  order_request: string;
+  idempotency_key: string;
+  state: ApprovalState;
+  reason: string | null;
+  decided_at: Date | null;
+  decision_turn_id: string | null;
+  decision_message_id: string | null;
+  order_id: string | null;
+  expires_at: Date;
+  /** By the clock of the database, as everything that compares times here. */
+  is_late: boolean;
+};
+
+const columns = `id, tenant_id, user_id, conversation_id, turn_id, replaces, quote, quote_token, quote_hash, order_request,
+  idempotency_key, state, reason, decided_at, decision_turn_id, decision_message_id, order_id, expires_at,
+  expires_at <= clock_timestamp() AS is_late`;
+
+/** The approval, which the transaction then holds; undefined when the tenant has none of this id. */
+export async function lockApproval(
+  client: Client,
+  tenantId: string,
+  id: string,
+): Promise<Approval | undefined> {
+  const { rows } = await client.query<Approval>({
+    name: 'chat_lock_approval',
+    text: `SELECT ${columns} FROM chat.approval WHERE tenant_id = $1 AND id = $2 FOR UPDATE`,
+    values: [tenantId, id],
+  });
+  return rows[0];
+}
+
+/** The approval without holding it. */
+export async function findApproval(
+  client: Client,
+  tenantId: string,
+  id: string,
+): Promise<Approval | undefined> {
+  const { rows } = await client.query<Approval>({
+    name: 'chat_find_approval',
+    text: `SELECT ${columns} FROM chat.approval WHERE tenant_id = $1 AND id = $2`,
+    values: [tenantId, id],
+  });
+  return rows[0];
+}
+
+export type NewApproval = {
+  tenant_id: string;
+  user_id: string;
+  conversation_id: string;
+  turn_id: string;
+  quote: Quote;
+  notes: string | null;
+  /** The approval whose price no longer held. */
+  replaces: Pick<Approval, 'id' | 'idempotency_key'> | null;
+};
+
+/**
+ * How long before its quote an approval ends: the order that it leads to still has to arrive while the quote holds.
+ */
+const marginMs = 60_000;
+
+/** Asks anew: an approval of this conversation that still waits makes room, and can no longer be decided. */
+export async function insertApproval(client: Client, it: NewApproval): Promise<NeededApproval> {
+  await client.query(
+    `UPDATE chat.approval SET state = 'expired', reason = 'replaced'
+      WHERE tenant_id = $1 AND conversation_id = $2 AND state = 'pending'`,
+    [it.tenant_id, it.conversation_id],
+  );
+  const { quote_token, ...quote } = it.quote;
+  const expiresAt = new Date(Date.parse(quote.expires_at) - marginMs).toISOString();
+  const shown: ShownQuote = { ...quote, expires_at: expiresAt };
+  const id = randomUUIDv7();
+  const orderRequest = requestOf(it.quote, it.notes);
+  await client.query(
+    `INSERT INTO chat.approval (id, tenant_id, user_id, conversation_id, turn_id, replaces, quote, quote_token, quote_hash,
+       order_request, idempotency_key, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+    [
+      id,
+      it.tenant_id,
+      it.user_id,
+      it.conversation_id,
+      it.turn_id,
+      it.replaces?.id ?? null,
+      JSON.stringify(shown),
+      quote_token,
+      quoteHash(shown, quote_token, orderRequest),
+      orderRequest,
+      it.replaces?.idempotency_key ?? `chat-approval-${id}`,
+      expiresAt,
+    ],
+  );
+  return { approval_id: id, quote: shown };
+}
+
+export type NeededApproval = { approval_id: string; quote: ShownQuote };
+
+/** What was approved is what is placed: anything else in the row would have another hash. */
+export function quoteHash(quote: ShownQuote, quoteToken: string, orderRequest: string): string {
+  const { items, currency, subtotal, discount, total, promo_code, expires_at } = quote;
+  const lines = items.map((it) => [
+    it.product_id,
+    it.name,
+    it.quantity,
+    it.unit_price,
+    it.line_total,
+    it.notes,
+  ]);
+  return hashOf([
+    lines,
+    currency,
+    subtotal,
+    discount,
+    total,
+    promo_code,
+    expires_at,
+    quoteToken,
+    orderRequest,
+  ]);
+}
+
+/** A promotion that was refused is left out: its price is not in the quote, and the order would be refused. */
+function requestOf(quote: Quote, notes: string | null): string {
+  const items = quote.items.map((it) => ({
+    product_id: it.product_id,
+    quantity: it.quantity,
+    notes: it.notes,
+  }));
+  return JSON.stringify({ items, promo_code: quote.promo_code, notes, quote_token: quote.quote_token });
+}

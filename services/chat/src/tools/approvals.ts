@@ -1,0 +1,243 @@
+/**
+ * Carrying out what a customer decided: the order is placed once, whoever runs the turn and however often.
+ *
+ *   claim (committed) ─ POST /v1/orders under the approval's key ─ settle: ledger, approval, perhaps a new approval
+ *
+ * A crash after the claim sends the same bytes under the same key again, and the orders service answers with the order
+ * that there is. See docs/decisions/0120.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Client, inTenant, type Pool } from '@ragline/postgres/pool';
+import { z } from 'zod';
+import {
+  type Approval,
+  findApproval,
+  insertApproval,
+  lockApproval,
+  type NeededApproval,
+  quoteHash,
+} from './approval-store.ts';
+import { claimEffect, type Effect, settleEffect } from './ledger.ts';
+import { type Order, type OrdersClient, type Quote, quoteShape } from './orders-client.ts';
+import { OrdersError } from './orders-error.ts';
+import type { ToolCaller } from './tool.ts';
+
+export type Executed =
+  | { kind: 'ordered'; order: Order }
+  /** Nothing was placed; `approval` is a new one, when the price is another and the customer may approve that. */
+  | { kind: 'refused'; code: string; detail: string; approval?: NeededApproval }
+  | { kind: 'rejected' }
+  /** It cannot be known any more whether it was placed, and it is not tried again. */
+  | { kind: 'blocked'; code: string };
+
+export type ExecutionParts = {
+  pool: Pool;
+  orders: Pick<OrdersClient, 'place'>;
+  /** Called by name before and after each step; for tests, which end the worker there. */
+  failpoint?: ((name: string) => Promise<void> | void) | undefined;
+  /** Waits between tries of one execution, in ms; how many there are is how often it is tried again. */
+  retryDelaysMs?: readonly number[];
+};
+
+/** Short, because a reader waits: what lasts longer is the turn's to try again. */
+const usualRetryDelaysMs = [100, 400, 1_500];
+
+type Plan =
+  | { kind: 'place'; approval: Approval; effect: Effect; predecessors: Approval[] }
+  | { kind: 'known'; result: Executed };
+
+export type ExecuteApproval = (approvalId: string, caller: ToolCaller) => Promise<Executed>;
+
+/**
+ * The function that a turn of kind `approval` calls. It may be called again, and by several workers at a time.
+ *
+ * Throws OrdersError (`retriable`) when the orders service does not answer: the same call again goes on from there.
+ * Throws CutError when a younger worker has the turn.
+ */
+export function approvalExecution(parts: ExecutionParts): ExecuteApproval {
+  const { pool, orders, failpoint = () => {}, retryDelaysMs = usualRetryDelaysMs } = parts;
+
+  return async function executeApproval(approvalId, caller) {
+    await failpoint('execute.begin');
+    const plan = await inTenant(pool, caller.tenant_id, async (client) => {
+      await failpoint('claim.begin');
+      const made = await planOf(client, approvalId, caller);
+      await failpoint('claim.commit');
+      return made;
+    });
+    await failpoint('claim.committed');
+    if (plan.kind === 'known') return plan.result;
+    const outcome = await place(plan, caller);
+    await failpoint('order.answered');
+    const result = await inTenant(pool, caller.tenant_id, (client) => settle(client, plan, caller, outcome));
+    await failpoint('settle.committed');
+    return result;
+  };
+
+  async function planOf(client: Client, approvalId: string, caller: ToolCaller): Promise<Plan> {
+    const approval = await lockApproval(client, caller.tenant_id, approvalId);
+    await failpoint('claim.locked');
+    if (approval?.user_id !== caller.user_id || approval.conversation_id !== caller.conversation_id) {
+      return refusal('not_found', 'There is no such approval.');
+    }
+    if (approval.state === 'rejected') return { kind: 'known', result: { kind: 'rejected' } };
+    // Only a decision leads here, so anything else is a caller that made none.
+    if (approval.state === 'pending') return refusal('not_approved', 'The customer has not approved this.');
+    if (approval.state === 'expired') return refusal('expired', 'The offer has expired.');
+    const { quote, quote_token, order_request } = approval;
+    if (quoteHash(quote, quote_token, order_request) !== approval.quote_hash) {
+      return refusal('quote_changed', 'What was approved is not what is stored.');
+    }
+    const effect = effectOf(approval, caller);
+    const claim = await claimEffect(client, effect);
+    await failpoint('claim.claimed');
+    if (claim.kind === 'done') return { kind: 'known', result: executedFrom(claim.result) };
+    if (claim.kind === 'blocked') {
+      const result: Executed = { kind: 'blocked', code: claim.reason };
+      if (approval.state === 'approved') await conclude(client, approval, result);
+      return { kind: 'known', result };
+    }
+    return { kind: 'place', approval, effect, predecessors: await predecessorsOf(client, approval) };
+  }
+
+  async function place(plan: Extract<Plan, { kind: 'place' }>, caller: ToolCaller): Promise<Outcome> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await failpoint('order.send');
+        const { order_request, idempotency_key } = plan.approval;
+        const order = await orders.place(caller, order_request, idempotency_key);
+        return { kind: 'ordered', order };
+      } catch (error) {
+        if (!(error instanceof OrdersError)) throw error;
+        if (error.code === 'idempotency_key_reused') return earlierOrder(plan, caller, error);
+        if (!error.retriable) return { kind: 'refused', error };
+        const wait = retryDelaysMs[attempt];
+        if (wait === undefined) throw error;
+        await delay(wait, undefined, { signal: caller.signal });
+      }
+    }
+  }
+
+  /**
+   * The key has placed another request already: that of the approval which this one replaced, whose answer came late.
+   * Then that is the order, and this one is not placed.
+   */
+  async function earlierOrder(
+    { predecessors, approval }: Extract<Plan, { kind: 'place' }>,
+    caller: ToolCaller,
+    reused: OrdersError,
+  ): Promise<Outcome> {
+    for (const earlier of predecessors) {
+      try {
+        await failpoint('order.earlier');
+        return {
+          kind: 'ordered',
+          order: await orders.place(caller, earlier.order_request, approval.idempotency_key),
+        };
+      } catch (error) {
+        if (!(error instanceof OrdersError) || error.code !== 'idempotency_key_reused') throw error;
+      }
+    }
+    return { kind: 'blocked', code: reused.code };
+  }
+
+  async function settle(
+    client: Client,
+    { approval, effect }: Extract<Plan, { kind: 'place' }>,
+    caller: ToolCaller,
+    outcome: Outcome,
+  ): Promise<Executed> {
+    await failpoint('settle.begin');
+    // The same order of locks as the claim's.
+    await lockApproval(client, caller.tenant_id, approval.id);
+    await failpoint('settle.locked');
+    const settled = await settleEffect(client, effect, () => resultOf(client, approval, caller, outcome));
+    await failpoint('settle.settled');
+    if (settled.kind === 'done') return executedFrom(settled.result);
+    await conclude(client, approval, settled.result);
+    await failpoint('settle.commit');
+    return settled.result;
+  }
+
+  async function resultOf(
+    client: Client,
+    approval: Approval,
+    caller: ToolCaller,
+    outcome: Outcome,
+  ): Promise<Executed> {
+    if (outcome.kind !== 'refused') return outcome;
+    const { code, message: detail, members } = outcome.error;
+    const quote = code === 'price_changed' ? quoteFrom(members.quote) : undefined;
+    if (quote === undefined) return { kind: 'refused', code, detail };
+    const needed = await insertApproval(client, {
+      tenant_id: caller.tenant_id,
+      user_id: caller.user_id,
+      conversation_id: caller.conversation_id,
+      turn_id: caller.turn_id,
+      quote,
+      notes: notesOf(approval),
+      replaces: approval,
+    });
+    await failpoint('settle.replaced');
+    return { kind: 'refused', code, detail, approval: needed };
+  }
+}
+
+type Outcome =
+  | { kind: 'ordered'; order: Order }
+  | { kind: 'refused'; error: OrdersError }
+  | { kind: 'blocked'; code: string };
+
+/** What became of what was approved. */
+async function conclude(client: Client, { tenant_id, id }: Approval, result: Executed): Promise<void> {
+  const orderId = result.kind === 'ordered' ? result.order.id : null;
+  const reason = 'code' in result ? result.code : null;
+  await client.query(
+    'UPDATE chat.approval SET state = $3, order_id = $4, reason = $5 WHERE tenant_id = $1 AND id = $2',
+    [tenant_id, id, orderId === null ? 'failed' : 'used', orderId, reason],
+  );
+}
+
+function effectOf(approval: Approval, caller: ToolCaller): Effect {
+  return {
+    caller,
+    call_key: `approval:${approval.id}`,
+    tool: 'confirm',
+    effect: 'orders.place',
+    args_hash: approval.quote_hash,
+    idempotency_key: approval.idempotency_key,
+  };
+}
+
+const predecessorsMax = 10;
+
+/** The approvals that this one replaced, the latest first. */
+async function predecessorsOf(client: Client, approval: Approval): Promise<Approval[]> {
+  const found: Approval[] = [];
+  let id = approval.replaces;
+  while (id !== null && found.length < predecessorsMax) {
+    const earlier = await findApproval(client, approval.tenant_id, id);
+    if (earlier === undefined) break;
+    found.push(earlier);
+    id = earlier.replaces;
+  }
+  return found;
+}
+
+function refusal(code: string, detail: string): Plan {
+  return { kind: 'known', result: { kind: 'refused', code, detail } };
+}
+
+const resultShape = z.custom<Executed>(
+  (value) => typeof value === 'object' && value !== null && 'kind' in value,
+);
+const executedFrom = (result: unknown): Executed => resultShape.parse(result);
+
+function quoteFrom(value: unknown): Quote | undefined {
+  const read = quoteShape.safeParse(value);
+  return read.success ? read.data : undefined;
+}
+
+const notesShape = z.object({ notes: z.string().nullable() });
+const notesOf = ({ order_request }: Approval): string | null =>
+  notesShape.parse(JSON.parse(order_request)).notes;

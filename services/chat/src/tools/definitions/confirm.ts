@@ -1,0 +1,82 @@
+/** confirm: asks the customer to approve an order at an exact price. It places none: approvals.ts does, and only then. */
+import { inTenant } from '@ragline/postgres/pool';
+import { text } from '@ragline/web/fields';
+import { z } from 'zod';
+import { insertApproval } from '../approval-store.ts';
+import { effectOnce, hashOf } from '../ledger.ts';
+import { asked, items, promoCode, shown, shownQuote } from '../shapes.ts';
+import { defineTool, ToolError } from '../tool.ts';
+
+const needed = z.object({ approval_id: z.string(), quote: shownQuote });
+
+export default defineTool({
+  name: 'confirm',
+  description:
+    'Puts an order before the customer with its exact price, and asks for approval. The order is placed only when the customer approves it there; nothing that is said in the conversation does that. Call it when the customer wants to order, with everything in one call.',
+  input: z.strictObject({
+    items,
+    promo_code: promoCode,
+    notes: text(1_000).optional().meta({ description: 'A wish for the whole order.' }),
+  }),
+  output: needed.extend({ status: z.literal('approval_required') }),
+  roles: ['customer'],
+  effect: 'write',
+  timeoutMs: 10_000,
+
+  async run({ items: lines, promo_code, notes }, context) {
+    const { tenant_id, user_id, conversation_id, turn_id, generation, signal, parts } = context;
+    const { failpoint = () => {} } = parts;
+    await failpoint('confirm.begin');
+    const basket = { items: lines, ...(promo_code === undefined ? {} : { promo_code }) };
+    const quote = await asked(parts.orders.quote({ tenant_id, user_id, signal }, basket));
+    await failpoint('confirm.quoted');
+    if (quote.refused.length > 0) {
+      throw new ToolError(
+        'promotion_refused',
+        'The promotion does not apply. Tell the customer why and the price without it, and ask whether to order so; then call again without promo_code.',
+        { refused: quote.refused, quote: shown(quote) },
+      );
+    }
+    // The turn may run again after a crash and ask for the same: then it is the same question, at its first price.
+    const args = hashOf([
+      lines.map((it) => [it.product_id, it.quantity, it.notes ?? null]),
+      promo_code,
+      notes,
+    ]);
+    const caller = { tenant_id, conversation_id, turn_id, generation };
+    const effect = {
+      caller,
+      call_key: `confirm:${turn_id}:${args}`,
+      tool: 'confirm',
+      effect: 'approval.ask',
+      args_hash: args,
+      idempotency_key: null,
+    };
+    const asking = await inTenant(parts.pool, tenant_id, async (client) => {
+      await failpoint('confirm.open');
+      const done = await effectOnce(client, effect, async () => {
+        await failpoint('confirm.claimed');
+        const terms = {
+          tenant_id,
+          user_id,
+          conversation_id,
+          turn_id,
+          quote,
+          notes: notes ?? null,
+          replaces: null,
+        };
+        return insertApproval(client, terms);
+      });
+      await failpoint('confirm.commit');
+      return done;
+    });
+    await failpoint('confirm.committed');
+    if (asking.kind === 'blocked')
+      throw new ToolError('conflict', 'This was asked before with other contents.');
+    const approval = needed.parse(asking.result);
+    context.needApproval(approval);
+    return { status: 'approval_required' as const, ...approval };
+  },
+
+  summary: () => 'waits for approval',
+});
