@@ -25,8 +25,11 @@ export type Aside<E> = {
    * is no room at present, for that one and for those behind it.
    */
   append(tasks: readonly Task<E>[]): Promise<readonly Appended[]>;
-  /** Puts a record aside that failed; the outcome's label. Resolves when that is stored. */
-  setAside(task: Task<E>, step: PutAside, error: unknown): Promise<string>;
+  /**
+   * Puts a record aside that failed; the outcome's label. Resolves when that is stored, or with undefined when there is
+   * no room at present.
+   */
+  setAside(task: Task<E>, step: PutAside, error: unknown): Promise<string | undefined>;
   /** The transactions of one attempt, in which these records become handled. */
   claim(tasks: readonly Task<E>[]): Claim;
   /** Begins nothing more by itself. */

@@ -1,10 +1,12 @@
 /** Whether a partition wants more records: not while it is paused, too much is open, or a line has no room. */
 
-/** line_full: what waits aside has no room for a follower. */
+/** line_full: where records wait aside there is no room for another one. */
 export type NotFetching = 'unavailable' | 'full' | 'line_full';
 
 const openMax = 4_000;
 const openBytesMax = 16 * 1024 * 1024;
+
+export type Fetching = ReturnType<typeof createFetching>;
 
 /** @param onFetching called when it changes */
 export function createFetching(onFetching: (wanted: boolean, reason: NotFetching | undefined) => void) {
@@ -45,8 +47,6 @@ export function createFetching(onFetching: (wanted: boolean, reason: NotFetching
       roomless += change;
       show();
     },
-    /** How many records wait for room. */
-    roomless: (): number => roomless,
     end(): void {
       hasEnded = true;
     },

@@ -198,7 +198,7 @@ describe('the records of a partition', () => {
         return 'handled';
       },
     });
-    scene.bury = async ({ record }) => void parked.add(String(record.key));
+    scene.bury = async ({ record }) => parked.add(String(record.key)).size > 0;
     scene.waits = ({ record }) => parked.has(String(record.key));
     scene.run.begin();
     scene.run.add([aRecord(0, 'a'), aRecord(1, 'a'), aRecord(2, 'b')], 0n, 3n);
@@ -255,6 +255,29 @@ describe('the records of a partition', () => {
     );
   });
 
+  it('reads no more while there is no room for what failed, and tries that no second time', async () => {
+    const seen: string[] = [];
+    let asked = 0;
+    const scene = aPartition({
+      one: async ({ offset, key }) => {
+        seen.push(offset);
+        if (String(key) === 'a') throw new PermanentError('refused', 'always');
+        return 'handled';
+      },
+    });
+    scene.bury = async () => {
+      asked += 1;
+      return asked > 2;
+    };
+    scene.run.begin();
+    scene.run.add([aRecord(0, 'a'), aRecord(1, 'b')], 0n, 2n);
+    await turnOfTheLoop();
+    assert.deepEqual([seen, scene.run.committable(), scene.fetching], [['0', '1'], 0n, [false]]);
+    await scene.run.idle();
+    assert.deepEqual([seen, asked, scene.buried, scene.fetching], [['0', '1'], 3, ['0'], [false, true]]);
+    assert.equal(scene.run.committable(), 2n);
+  });
+
   it('stops at once when another owner has the partition, and says so once', async () => {
     let said = 0;
     const scene = aPartition({
@@ -300,6 +323,7 @@ describe('the records of a partition', () => {
     });
     scene.bury = async () => {
       if (refusals-- > 0) throw new UnavailableError('Kafka is away');
+      return true;
     };
     scene.run.begin();
     scene.run.add([aRecord(0, 'a')], 0n, 1n);
@@ -403,7 +427,8 @@ function aPartition({
   const fetching: boolean[] = [];
   const appended: string[] = [];
   const hooks = {
-    bury: async (_task: Task<ConsumedRecord>) => {},
+    /** false: there is no room. */
+    bury: async (_task: Task<ConsumedRecord>): Promise<boolean> => true,
     append: (_task: Task<ConsumedRecord>): 'kept' | 'gone' | 'full' => 'kept',
     appendAll: (tasks: readonly Task<ConsumedRecord>[]): readonly Appended[] => tasks.map(hooks.append),
     waits: (_task: Task<ConsumedRecord>) => false,
@@ -426,7 +451,7 @@ function aPartition({
         return hooks.appendAll(tasks);
       },
       async setAside(task, step) {
-        await hooks.bury(task);
+        if ((await hooks.bury(task)) === false) return undefined;
         buried.push(task.record.offset);
         return step.kind === 'retry' ? 'parked' : 'dead-lettered';
       },

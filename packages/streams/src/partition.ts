@@ -14,6 +14,7 @@ import { createLanes } from './lanes.ts';
 import { createLowWater, type LowWater } from './low-water.ts';
 import type { ConsumedRecord } from './record.ts';
 import type { FloodGate } from './retry/guards.ts';
+import { createRoom } from './room.ts';
 import type { Slots } from './slots.ts';
 import { admitted, keyOf, newTask, sizeOf, type Task, type Work } from './task.ts';
 import { createTimers } from './timers.ts';
@@ -47,8 +48,6 @@ export type PartitionOptions<E> = {
 export type PartitionRun = ReturnType<typeof createPartitionRun>;
 
 const openAgainMs = 500;
-const fullAgainMs = 250;
-const fullAgainMsMax = 10_000;
 
 export function createPartitionRun<E>(options: PartitionOptions<E>) {
   const { topic, partition, order, work, slots, aside, policy, onFinished, onFetching, log, random } =
@@ -58,6 +57,12 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
   const lanes = createLanes<Task<E>>(order);
   const { after, end: endTimers } = createTimers(clock);
   const fetching = createFetching(onFetching);
+  const room = createRoom<Task<E>>({
+    fetching,
+    after,
+    again: hold,
+    onFull: (task) => log.warn('no room for what waits', addressOf(task)),
+  });
   const follow = createFollowing(aside, work, lanes, policy);
   const batches = createBatches<E>({
     ...options,
@@ -147,15 +152,9 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
   async function queued(first: Task<E>): Promise<boolean> {
     const { kept, isGone, roomless } = await follow(first);
     for (const task of kept) finish(task, 'parked');
+    if (isGone) room.found(first);
     if (roomless === undefined) return !isGone;
-    if (fetching.roomless() === 0) log.warn('parked key is full', addressOf(roomless));
-    fetching.room(1);
-    // Together they ask as often as one would, and do not keep those busy that have room.
-    after(Math.min(fullAgainMs * fetching.roomless(), fullAgainMsMax), () => {
-      held.push(roomless);
-      fetching.room(-1);
-      pump();
-    });
+    room.wait(roomless);
     return true;
   }
 
@@ -175,15 +174,21 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
     log.info('record is tried again', { ...addressOf(task), attempt, error });
     if (failure.kind !== 'conflict') task.attempt += 1;
     task.notBefore = clock.now() + step.delayMs;
-    after(step.delayMs, () => {
-      held.push(task);
-      pump();
-    });
+    after(step.delayMs, () => hold(task));
+  }
+
+  function hold(task: Task<E>): void {
+    held.push(task);
+    pump();
   }
 
   async function putAside(task: Task<E>, step: PutAside, error: unknown): Promise<void> {
     try {
       const outcome = await aside.setAside(task, step, error);
+      if (outcome === undefined) {
+        decided.set(task, { step, error });
+        return room.wait(task);
+      }
       decided.delete(task);
       finish(task, outcome);
     } catch (cause) {
@@ -223,6 +228,7 @@ export function createPartitionRun<E>(options: PartitionOptions<E>) {
   }
 
   function finish(task: Task<E>, outcome: string): void {
+    room.found(task);
     if (task.inLane) lanes.release(task);
     lowWater?.finish(BigInt(task.record.offset));
     fetching.count(-1, -sizeOf(task.record));

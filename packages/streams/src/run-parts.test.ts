@@ -166,7 +166,7 @@ function aScene({ starts = 0, refusals = 0, gate = Promise.resolve(), floodGuard
       say(verdict.kind === 'again' ? 'again' : `${verdict.kind} ${verdict.error.code}`);
       return 'booked';
     },
-    ...{ handle: unused, park: unused, append: unused, attempt: unused },
+    ...{ handle: unused, park: unused, append: unused, attempt: unused, attemptAll: unused },
     ...{ unannounced: async () => [], announced: async () => {} },
   };
   const query = async ({ name }: { name: string }) => {

@@ -136,6 +136,7 @@ export function createRunParts<E extends Addressed>(parts: RunPartsOptions<E>) {
     work = withDeadline(work, handlerDeadlineMs, abandoned);
     if (notes) work = notes.guard(work);
     // What has failed before says nothing new, and an operator's replays must neither stop the group nor wait for it.
+    const besides = work;
     const flooding = isReturned ? undefined : guard;
     if (flooding) work = withFloodGuard(work, flooding);
     if (isReturned) work = ofReturned(work, returnedAt, (record) => showLateness(tier, record));
@@ -143,7 +144,7 @@ export function createRunParts<E extends Addressed>(parts: RunPartsOptions<E>) {
     // What an operator sends back is tried once: the tiers have had their turn.
     const own = topic === replayTopicOf(groupId) && hasTiers ? { ...policy, delaysMs: [] } : policy;
     const aside =
-      parkingOf?.({ topic, partition }, work, own, onFenced, ({ record }) => {
+      parkingOf?.({ topic, partition }, besides, own, onFenced, ({ record }) => {
         void notes?.settled(BigInt(record.offset));
       }) ?? createTiers<E>({ groupId, producer: together, pool, policy: own, isReturned, log });
     const taskOf = isReturned ? returnedTask<E> : newTask<E>;
@@ -192,7 +193,7 @@ function withNotes<E>(aside: Aside<E>, notes: RunNotes<E>): Aside<E> {
     },
     async setAside(task, step, error) {
       const outcome = await aside.setAside(task, step, error);
-      await notes.settled(BigInt(task.record.offset));
+      if (outcome !== undefined) await notes.settled(BigInt(task.record.offset));
       return outcome;
     },
     end() {

@@ -82,6 +82,15 @@ export function createDatabase({ scheduler, random, count, violate, lossRate }: 
       if (holders.get(tx) !== 'X') holders.set(tx, mode);
       tx.held.add(name);
     },
+    /** FOR UPDATE SKIP LOCKED: false when another has it. */
+    async tryLock(tx: Tx, name: string): Promise<boolean> {
+      if (tx.dead) throw connectionLost();
+      if (!lockable(tx, name, 'X')) return false;
+      const holders = locks.get(name) ?? new Map<Tx, 'S' | 'X'>();
+      locks.set(name, holders.set(tx, 'X'));
+      tx.held.add(name);
+      return true;
+    },
     async transaction<T>(actor: Actor, body: (tx: Tx) => Promise<T>): Promise<T> {
       const tx: Tx = { actor, held: new Set(), writes: [], claimed: [], dead: false };
       open.add(tx);

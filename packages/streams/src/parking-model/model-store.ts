@@ -66,6 +66,8 @@ export function createModelStore(actor: Actor, options: ModelStoreOptions): Park
     return fresh;
   }
 
+  const inPartition = (p: number): number =>
+    [...lines.values()].reduce((sum, it) => sum + (it.p === p ? it.depth : 0), 0);
   const isStill = (head: Head): boolean => {
     const row = records.get(head.recordId);
     return row !== undefined && row.line === head.lineId && row.inbox_id === head.inbox_id;
@@ -193,8 +195,15 @@ export function createModelStore(actor: Actor, options: ModelStoreOptions): Park
 
     handle: (of, ids, effect) => owned(of, async (tx) => effect(tx, await claim(tx, ids))),
 
-    park: (of, record, firstFailedAt, verdict) =>
-      owned(of, (tx) => park(tx, of.place.partition, record, firstFailedAt, verdict)),
+    async park(of, record, firstFailedAt, verdict, { partitionRecords } = { partitionRecords: never }) {
+      const { partition: p } = of.place;
+      // Counted before, and not again: the owner alone adds to a partition.
+      if (partitionRecords < never && (await query(() => inPartition(p))) >= partitionRecords) {
+        count('park full');
+        return { kind: 'full' };
+      }
+      return owned(of, (tx) => park(tx, p, record, firstFailedAt, verdict));
+    },
 
     append: (of, wanted, caps) =>
       owned(of, async (tx) => {
@@ -240,6 +249,48 @@ export function createModelStore(actor: Actor, options: ModelStoreOptions): Park
         return { kind: 'done', value, lineGone: last };
       }),
 
+    attemptAll: (of, heads, effect) =>
+      owned(of, async (tx) => {
+        const held = new Set<Head>();
+        for (const head of [...heads].sort((a, b) => a.recordId - b.recordId)) {
+          if (await database.tryLock(tx, `record ${head.recordId}`)) held.add(head);
+          else count('held by another');
+        }
+        await database.statement(tx);
+        const lineOf = (head: Head) => lines.get(head.lineId);
+        const present = heads.filter((head) => {
+          const line = lineOf(head);
+          if (line === undefined || !held.has(head) || !isStill(head)) return false;
+          const isDue = line.attempt === head.attempt && line.notBefore <= scheduler.now();
+          return isDue && tables.headOf(line)?.id === head.recordId;
+        });
+        const trusted = fault === 'no-head-lock' ? heads : present;
+        const value = await effect(
+          tx,
+          await claim(
+            tx,
+            trusted.map(({ inbox_id }) => inbox_id),
+          ),
+        );
+        if (trusted.some((head) => lineOf(head) === undefined))
+          throw new Error('records are not being tried');
+        const isLast = (head: Head) => lineOf(head)?.depth === 1;
+        const early = trusted.filter(isLast);
+        for (const head of [...trusted].sort((a, b) => a.lineId - b.lineId))
+          await database.lock(tx, `line ${head.lineId}`);
+        const ending = fault === 'unpark-stale' ? early : trusted.filter(isLast);
+        tx.writes.push(() => {
+          for (const head of trusted) {
+            const [line, row] = [lineOf(head), records.get(head.recordId)];
+            if (line === undefined || row === undefined) continue;
+            count('drained together');
+            tables.leave(line, row, ending.includes(head), scheduler.now());
+          }
+        });
+        const left = new Set(trusted.map(({ recordId }) => recordId));
+        return { value, left, linesGone: new Set(ending.map(({ lineId }) => lineId)) };
+      }),
+
     fail: (of, head, verdict) =>
       owned(of, async (tx) => {
         await database.lock(tx, `record ${head.recordId}`);
@@ -278,12 +329,12 @@ export function createModelStore(actor: Actor, options: ModelStoreOptions): Park
     const line = fault === 'append-unlocked' ? tables.lineOf(p, key) : await lockedLine(tx, p, key);
     if (fault === 'append-unlocked') await database.statement(tx);
     if (line === undefined) return wanted.map(() => 'gone');
-    const inPartition = [...lines.values()].reduce((sum, it) => sum + (it.p === p ? it.depth : 0), 0);
+    const before = inPartition(p);
     let kept = 0;
     let isFull = false;
     return wanted.map((record) => {
       if (!isFull && Number(record.offset) <= line.lastOffset) return 'kept already';
-      isFull ||= line.depth + kept >= caps.lineRecords || inPartition + kept >= caps.partitionRecords;
+      isFull ||= line.depth + kept >= caps.lineRecords || before + kept >= caps.partitionRecords;
       if (isFull && !(fault === 'append-past-full' && random.chance(0.5))) return 'full';
       queueIn(tx, line, record);
       kept += 1;

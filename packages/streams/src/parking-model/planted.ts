@@ -21,6 +21,13 @@ export function plantedStore(
       known = assigned.parked;
       return assigned;
     },
+    async attemptAll(lease, heads, effect) {
+      const done = await store.attemptAll(lease, heads, effect);
+      await scheduler.turn(actor);
+      for (const { lineId, key } of heads)
+        if (done.linesGone.has(lineId) && key !== null) known.delete(key.toString('latin1'));
+      return done;
+    },
     async attempt(lease, head, ids, effect) {
       const done = await store.attempt(lease, head, ids, effect);
       await scheduler.turn(actor);

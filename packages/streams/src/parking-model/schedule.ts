@@ -69,7 +69,7 @@ export async function runSchedule({
   const processOptions: ProcessOptions = {
     ...shared,
     cluster,
-    caps: { lineRecords: cap, lineBytes: never, partitionRecords: never },
+    caps: { lineRecords: cap, lineBytes: never, partitionRecords: cap + 1 },
     // None: the first failure is the last.
     delaysMs: [200, 400, 800, 2_400].slice(0, random.int(random.chance(0.3) ? 5 : 3)),
     deadHead: random.chance(0.1) ? 'skip' : 'wait',

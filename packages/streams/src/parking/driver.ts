@@ -1,7 +1,8 @@
 /**
  * The driver of one assignment: tries heads that are due, drains the lines behind them, announces what is dead.
  *
- * One attempt at a time in a line, several lines at once. What it has read is looked at again under the lock.
+ * One attempt at a time in a line, several lines at once; heads of several in one transaction where the work can do
+ * many, and each by itself when that fails. What it has read is looked at again under the lock.
  */
 import type { Logger } from '@ragline/runtime/logger';
 import type { RetryPolicy } from '../after-failure.ts';
@@ -38,6 +39,9 @@ export type Driver = ReturnType<typeof startDriver>;
 
 const pollMs = 250;
 const linesAtOnce = 8;
+// Read together, and gone through before more are read.
+const linesRead = 100;
+const linesInFlight = 200;
 const lettersAtOnce = 200;
 
 /** The record was not what had been read any more; nothing was done. */
@@ -48,7 +52,10 @@ class Moved extends Error {
 export function startDriver<E>(options: DriverOptions<E>) {
   const { lease, store, work, slots, policy, deadHead, clock, random, log, signal, announce } = options;
   const { group_id, topic, partition } = lease.place;
+  // Lines whose turn it is, and those that were read and wait for it.
   const inFlight = new Set<number>();
+  const queued: (readonly Head[])[] = [];
+  let alone = 0;
   const running = new Set<Promise<void>>();
   const conflicts = new Map<number, number>();
   // Deaths that were produced and may not be marked yet, by record.
@@ -104,19 +111,104 @@ export function startDriver<E>(options: DriverOptions<E>) {
   }
 
   async function driveDue(): Promise<void> {
+    if (queued.length > 0 || inFlight.size >= linesInFlight) return;
     // Whatever is in flight while this is read may have been read before its end.
     const busy = new Set(inFlight);
-    const heads = await store.due(lease, busy.size + linesAtOnce);
+    const heads = await store.due(lease, busy.size + linesRead);
     if (isOver) return;
     for (const [lineId, queue] of Map.groupBy(heads, (head) => head.lineId)) {
-      if (inFlight.size >= linesAtOnce) return;
-      if (!busy.has(lineId) && !inFlight.has(lineId)) track(driveLine(lineId, queue));
+      if (!busy.has(lineId) && !inFlight.has(lineId)) queued.push(queue);
+    }
+    const attempts = Map.groupBy(work.many ? queued.splice(0) : [], ([head]) => head?.attempt);
+    for (const queues of attempts.values()) {
+      if (queues.length > 1) track(driveTogether(queues));
+      else queued.push(...queues);
+    }
+    driveNext();
+  }
+
+  function driveNext(): void {
+    while (!isOver && alone < linesAtOnce) {
+      const queue = queued.shift();
+      if (queue === undefined) return;
+      track(driveLine(queue));
     }
   }
 
+  /** Heads of lines in one transaction, then those behind them; whatever does not leave so is tried by itself. */
+  async function driveTogether(queues: readonly (readonly Head[])[]): Promise<void> {
+    const lineIds = queues.flatMap(([head]) => head?.lineId ?? []);
+    for (const id of lineIds) inFlight.add(id);
+    let haveLeft = false;
+    try {
+      for (let rest = queues; rest.length > 0 && !isOver; ) {
+        const left = await inSlot(() => tryTogether(rest.flatMap((queue) => queue[0] ?? [])));
+        if (left === undefined) {
+          queued.push(...rest);
+          break;
+        }
+        haveLeft ||= left.size > 0;
+        const go = rest.filter(([head]) => head !== undefined && left.has(head.recordId));
+        rest = go.map((queue) => queue.slice(1)).filter((queue) => queue.length > 0);
+      }
+    } finally {
+      for (const id of lineIds) inFlight.delete(id);
+      driveNext();
+      if (haveLeft) hurry();
+    }
+  }
+
+  /** Which records have left their lines; undefined: it has failed, and one of them may be why. */
+  async function tryTogether(heads: readonly Head[]): Promise<ReadonlySet<number> | undefined> {
+    const tasks = heads.map(taskOf);
+    const begunAt = clock.now();
+    let left: ReadonlySet<number> | undefined;
+    const claim = createClaim(
+      async (effect) => {
+        const eventIds = new Map(tasks.map(({ identity }, at) => [heads[at]?.inbox_id, identity?.event_id]));
+        const done = await store.attemptAll(lease, heads, (client, fresh) =>
+          effect(client, new Set([...fresh].flatMap((id) => eventIds.get(id) ?? []))),
+        );
+        left = done.left;
+        for (const head of heads) if (done.linesGone.has(head.lineId)) options.onGone(head);
+        return done.value;
+      },
+      (fresh) => fresh.size === heads.length,
+    );
+    let outcomes: readonly string[] = [];
+    try {
+      const events = await Promise.all(tasks.map((task) => admitted(task, work)));
+      // What was garbage has two ids, and of two copies the inbox would call both fresh: each by itself.
+      const ids = new Set(tasks.map(({ identity }) => identity?.event_id));
+      if (ids.size < heads.length || heads.some(({ event_id }) => event_id === '')) return undefined;
+      const attempt = tasks[0]?.attempt ?? 1;
+      outcomes = (await work.many?.(events, { signal, attempt, once: claim.onceBatch })) ?? [];
+      await claim.settle();
+    } catch (error) {
+      if (isFenced(error)) throw error;
+      if (signal.aborted) throw new Ended('The assignment is over');
+      const said = { group: group_id, topic, partition, records: heads.length, error };
+      if (left === undefined) {
+        log.info('parked records failed together', said);
+        return undefined;
+      }
+      log.warn('handler failed after its effect', said);
+    }
+    for (const [at, task] of tasks.entries()) {
+      const head = heads[at];
+      if (head === undefined || !left?.has(head.recordId)) continue;
+      if (head.attempt > 0) options.onLate?.(Math.max(0, begunAt - head.notBefore));
+      conflicts.delete(head.recordId);
+      options.onFinished(task, outcomes[at] ?? 'handled');
+    }
+    return left;
+  }
+
   /** Its records one after another, as long as each leaves. */
-  async function driveLine(lineId: number, queue: readonly Head[]): Promise<void> {
+  async function driveLine(queue: readonly Head[]): Promise<void> {
+    const lineId = queue[0]?.lineId ?? 0;
     inFlight.add(lineId);
+    alone += 1;
     let hasLeft = false;
     try {
       for (const head of queue) {
@@ -126,8 +218,11 @@ export function startDriver<E>(options: DriverOptions<E>) {
       }
     } finally {
       inFlight.delete(lineId);
+      const wasFull = alone >= linesAtOnce;
+      alone -= 1;
+      driveNext();
       // More may be behind what was read; and another line may have waited for its turn.
-      if (hasLeft || inFlight.size >= linesAtOnce - 1) hurry();
+      if (queued.length === 0 && (hasLeft || wasFull)) hurry();
     }
   }
 

@@ -189,6 +189,53 @@ describe('a partition with parking on Postgres', function () {
     await partition.stop();
   });
 
+  it('tries heads that are due at once in one transaction, and each by itself when that fails', async () => {
+    const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`);
+    const together: number[] = [];
+    let [isMended, broken] = [false, ''];
+    const partition = aPartition(scene, {
+      policy: { delaysMs: [] },
+      async handle(event, { once }) {
+        if (!isMended || event.key === broken) throw new PermanentError('refused', 'not yet');
+        return labelled(once, (client) => effect(client, partition.place, event));
+      },
+      async many(events, { once }) {
+        if (!isMended) throw new Error('not yet');
+        together.push(events.length);
+        return once(async (client, fresh) => {
+          for (const event of events) {
+            if (event.key === broken) throw new Error('one of them');
+            if (fresh.has(event.event_id)) await effect(client, partition.place, event);
+          }
+          return events.map(() => 'handled');
+        });
+      },
+    });
+    const replay = (records: number[]) =>
+      scene.operate('SELECT status FROM streams.replay_parked(NULL, $1)', [records]);
+    await partition.feed([...keys, ...keys]);
+    await eventually(() => assert.equal(partition.letters.length, 30));
+    await eventually(async () =>
+      assert.ok((await scene.linesOf(partition.place)).every((it) => it.depth === 2)),
+    );
+    [isMended, broken] = [true, 'key 7'];
+    const heads = partition.letters.map(({ recordId }) => recordId);
+    assert.deepEqual(new Set(await replay(heads)), new Set(['replaying']));
+    await eventually(() => assert.equal(partition.letters.length, 31));
+    await eventually(async () => assert.equal((await scene.linesOf(partition.place)).length, 1));
+    broken = '';
+    // The others are gone.
+    assert.equal((await replay(heads)).filter((status) => status === 'replaying').length, 1);
+    await eventually(async () => assert.deepEqual(await scene.linesOf(partition.place), []));
+    const effects = await partition.effects();
+    assert.deepEqual(
+      keys.map((key) => effects.get(key)),
+      keys.map((_, at) => [at, at + 30]),
+    );
+    assert.ok(Math.max(...together) > 1);
+    await partition.stop();
+  });
+
   it('keeps what came while its key waits out of batches', async () => {
     const batches: string[][] = [];
     const partition = aPartition(scene, {

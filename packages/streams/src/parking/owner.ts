@@ -103,10 +103,11 @@ export function createParking<E>(options: ParkingOptions<E>): Aside<E> {
       const verdict = afterFirst(step, error, { attempt, notBefore, now, deadHead });
       const record = parkableOf(task);
       const put = await again(
-        () => store.park(held(), record, firstFailedAt ?? now, verdict),
+        () => store.park(held(), record, firstFailedAt ?? now, verdict, caps),
         'park',
         around,
       );
+      if (put.kind === 'full') return undefined;
       // Its transaction was committed after all, and the answer lost.
       if (put.kind === 'handled') return 'handled';
       const key = keyOf(task);

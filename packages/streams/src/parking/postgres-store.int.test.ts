@@ -135,6 +135,22 @@ describe('the owner’s steps in Postgres', function () {
     assert.equal(await append(3, { partitionRecords: 2 }), 'full');
   });
 
+  it('parks no head beyond the cap of the partition, until operators have made room', async () => {
+    const { place, lease } = await assigned();
+    const { store } = scene;
+    const caps = { partitionRecords: 2 };
+    const park = (offset: number, key: string) =>
+      store.park(lease, aParkable(offset, key), Date.now(), dead, caps);
+    const all = await Promise.all([park(1, 'a'), park(2, 'b'), park(3, 'c')]);
+    assert.deepEqual(all.map(({ kind }) => kind).sort(), ['full', 'parked', 'parked']);
+    assert.equal((await park(4, 'd')).kind, 'full');
+    assert.equal((await scene.linesOf(place)).length, 2);
+    const [letter] = await store.unannounced(lease, 1);
+    await scene.operate('SELECT status FROM streams.discard_parked(NULL, $1)', [[letter?.recordId]]);
+    assert.equal((await park(4, 'd')).kind, 'parked');
+    assert.equal((await park(5, 'e')).kind, 'full');
+  });
+
   it('drains a line in order, and the line goes with its last record', async () => {
     const { place, lease } = await assigned();
     const { store } = scene;

@@ -2,8 +2,17 @@
 import type pg from 'pg';
 import { storable, storedHeaders } from './headers.ts';
 import { createLook } from './look.ts';
+import { createRoom } from './room.ts';
 import { headOf, letterOf, type Row } from './rows.ts';
-import { Fenced, type Lease, type Parkable, type ParkingStore, type Queued, type Verdict } from './store.ts';
+import {
+  Fenced,
+  type Lease,
+  type Parkable,
+  type Parked,
+  type ParkingStore,
+  type Queued,
+  type Verdict,
+} from './store.ts';
 import { together } from './together.ts';
 
 type Mark = { recordId: number; deaths: number };
@@ -17,10 +26,15 @@ const followersAtOnce = 20;
 
 /** @param pool of a role that consumes as the groups it is asked about; Postgres 17 or later */
 export function postgresStore(pool: pg.Pool): ParkingStore {
-  // How many records a partition has at most; counted exactly only when that reaches the cap.
-  const estimates = new WeakMap<Lease, number>();
+  const room = createRoom(async (lease) => {
+    const [row] = await rowsOf(pool, {
+      name: 'ragline_parking_count',
+      text: 'SELECT streams.parked_count($1, $2, $3) AS records',
+      values: placeOf(lease.place),
+    });
+    return Number(row?.records);
+  });
   const look = createLook(pool);
-  const grow = (lease: Lease, by: number) => void estimates.set(lease, (estimates.get(lease) ?? 0) + by);
 
   async function rowsOf(db: pg.Pool | pg.PoolClient, query: Query): Promise<Row[]> {
     try {
@@ -79,7 +93,7 @@ export function postgresStore(pool: pg.Pool): ParkingStore {
         values: [...placeOf(place), owner],
       });
       const lease = { place, epoch: Number(rows[0]?.epoch) };
-      estimates.set(lease, Number(rows[0]?.records));
+      room.begin(lease, Number(rows[0]?.records));
       const parked = new Map<string, number>();
       for (const { key, line_id } of rows) {
         if (line_id !== null && Buffer.isBuffer(key)) parked.set(key.toString('latin1'), Number(line_id));
@@ -97,48 +111,63 @@ export function postgresStore(pool: pg.Pool): ParkingStore {
         return effect(client, new Set(rows.map(({ id }) => String(id))));
       }),
 
-    async park(lease, record, firstFailedAt, verdict) {
-      const [row] = await rowsOf(pool, {
-        name: 'ragline_parking_park',
-        text: `SELECT line_id, detached FROM streams.park($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-          to_timestamp($13::float8 / 1000), $14, $15, $16, $17)`,
-        values: [
-          ...held(lease),
-          ...columnsOf(record),
-          firstFailedAt,
-          verdict.kind === 'again' ? 0 : verdict.error.attempt,
-          verdict.kind === 'dead' ? null : Math.round(verdict.delayMs),
-          verdict.kind === 'dead' && verdict.skip,
-          errorOf(verdict),
-        ],
-      });
-      if (row === undefined || row.line_id === null) return { kind: 'handled' };
-      grow(lease, 1);
-      return { kind: 'parked', lineId: Number(row.line_id), detached: row.detached === true };
-    },
+    park: (
+      lease,
+      record,
+      firstFailedAt,
+      verdict,
+      { partitionRecords: most } = { partitionRecords: Infinity },
+    ) =>
+      room.taking<Parked>(
+        lease,
+        { records: 1, most },
+        async (hasRoom) => {
+          if (!hasRoom) return { kind: 'full' };
+          const [row] = await rowsOf(pool, {
+            name: 'ragline_parking_park',
+            text: `SELECT line_id, detached FROM streams.park($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+              to_timestamp($13::float8 / 1000), $14, $15, $16, $17)`,
+            values: [
+              ...held(lease),
+              ...columnsOf(record),
+              firstFailedAt,
+              verdict.kind === 'again' ? 0 : verdict.error.attempt,
+              verdict.kind === 'dead' ? null : Math.round(verdict.delayMs),
+              verdict.kind === 'dead' && verdict.skip,
+              errorOf(verdict),
+            ],
+          });
+          if (row === undefined || row.line_id === null) return { kind: 'handled' };
+          return { kind: 'parked', lineId: Number(row.line_id), detached: row.detached === true };
+        },
+        ({ kind }) => (kind === 'parked' ? 1 : 0),
+      ),
 
-    async append(lease, records, caps) {
-      const { lineRecords, lineBytes, partitionRecords } = caps;
-      const grown = (estimates.get(lease) ?? 0) + records.length;
-      const columns = records.map(columnsOf);
-      const column = (at: number) => columns.map((of) => of[at]);
-      const [row] = await rowsOf(pool, {
-        name: 'ragline_parking_append',
-        text: 'SELECT streams.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS statuses',
-        values: [
-          ...held(lease),
-          records[0]?.key,
-          ...[0, 2, 3, 4, 5, 6, 7].map(column),
-          lineRecords,
-          lineBytes,
-          grown > partitionRecords ? partitionRecords : null,
-        ],
-      });
-      const statuses = Array.isArray(row?.statuses) ? row.statuses.map(queuedOf) : [];
-      if (statuses.length !== records.length) throw new TypeError('streams.append gave too few outcomes');
-      grow(lease, statuses.filter((status) => status === 'kept').length);
-      return statuses;
-    },
+    append: (lease, records, { lineRecords, lineBytes, partitionRecords: most }) =>
+      room.taking(
+        lease,
+        { records: records.length, most },
+        async (hasRoom) => {
+          const columns = records.map(columnsOf);
+          const column = (at: number) => columns.map((of) => of[at]);
+          const [row] = await rowsOf(pool, {
+            name: 'ragline_parking_append',
+            text: 'SELECT streams.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS statuses',
+            values: [
+              ...held(lease),
+              records[0]?.key,
+              ...[0, 2, 3, 4, 5, 6, 7].map(column),
+              lineRecords,
+              lineBytes,
+              hasRoom ? null : most,
+            ],
+          });
+          const statuses = Array.isArray(row?.statuses) ? row.statuses.map(queuedOf) : [];
+          if (statuses.length !== records.length) throw new TypeError('streams.append gave too few outcomes');
+          return statuses;
+        },
+        (statuses) => statuses.filter((status) => status === 'kept').length,
+      ),
 
     look,
 
@@ -167,8 +196,35 @@ export function postgresStore(pool: pg.Pool): ParkingStore {
           text: 'SELECT streams.leave($1, $2, $3, $4) AS gone',
           values: [lease.place.group_id, recordId, lineId, inbox_id],
         });
-        grow(lease, -1);
+        room.left(lease, 1);
         return { kind: 'done', value, lineGone: left?.gone === true };
+      }),
+
+    attemptAll: (lease, heads, effect) =>
+      transaction(async (client) => {
+        const begun = await rowsOf(client, {
+          name: 'ragline_parking_attempt_all',
+          text: 'SELECT record_id, fresh FROM streams.attempt_all($1, $2, $3, $4, $5, $6, $7, $8)',
+          values: [
+            ...held(lease),
+            heads.map(({ recordId }) => recordId),
+            heads.map(({ lineId }) => lineId),
+            heads.map(({ inbox_id }) => inbox_id),
+            heads.map(({ attempt }) => attempt),
+          ],
+        });
+        const isFresh = new Map(begun.map((row) => [Number(row.record_id), row.fresh === true]));
+        const fresh = heads.flatMap(({ recordId, inbox_id }) => (isFresh.get(recordId) ? [inbox_id] : []));
+        const value = await effect(client, new Set(fresh));
+        const left = new Set(isFresh.keys());
+        const [ended] = await rowsOf(client, {
+          name: 'ragline_parking_leave_all',
+          text: 'SELECT streams.leave_all($1, $2) AS gone',
+          values: [lease.place.group_id, [...left]],
+        });
+        room.left(lease, left.size);
+        const gone = Array.isArray(ended?.gone) ? ended.gone.map(Number) : [];
+        return { value, left, linesGone: new Set(gone) };
       }),
 
     async fail(lease, head, verdict) {

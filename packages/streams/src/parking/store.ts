@@ -78,12 +78,16 @@ export type Letter = Parkable & {
 
 export type Queued = 'kept' | 'kept already' | 'gone' | 'full';
 
-export type Parked = { kind: 'parked'; lineId: number; detached: boolean } | { kind: 'handled' };
+/** full: the partition has as many as it may. */
+export type Parked =
+  | { kind: 'parked'; lineId: number; detached: boolean }
+  | { kind: 'handled' }
+  | { kind: 'full' };
 
 /**
  * The owner's steps of parking, each one transaction.
  *
- * All may throw Fenced, or any other error with an unknown outcome. All but `handle` and `attempt` are idempotent.
+ * All may throw Fenced, or any other error with an unknown outcome. All but `handle`, `attempt` and `attemptAll` are idempotent.
  */
 export type ParkingStore<Tx = pg.PoolClient> = {
   /** A: raises the lease, then loads which keys (latin1) are parked, by line. */
@@ -95,7 +99,13 @@ export type ParkingStore<Tx = pg.PoolClient> = {
     effect: (tx: Tx, fresh: ReadonlySet<string>) => Promise<T>,
   ): Promise<T>;
   /** P: the record becomes the head of a line; one without a key, or skipped, of a detached one. */
-  park(lease: Lease, record: Parkable, firstFailedAt: number, verdict: Verdict): Promise<Parked>;
+  park(
+    lease: Lease,
+    record: Parkable,
+    firstFailedAt: number,
+    verdict: Verdict,
+    caps?: Pick<Caps, 'partitionRecords'>,
+  ): Promise<Parked>;
   /** C: records of one key queue in its line, in their order; behind one that is refused no other is kept. */
   append(lease: Lease, records: readonly Parkable[], caps: Caps): Promise<Queued[]>;
   /** D1, without reading anything: is something due, is something unannounced? */
@@ -112,6 +122,15 @@ export type ParkingStore<Tx = pg.PoolClient> = {
     ids: readonly string[],
     effect: (tx: Tx, fresh: ReadonlySet<string>) => Promise<T>,
   ): Promise<{ kind: 'moved' } | { kind: 'done'; value: T; lineGone: boolean }>;
+  /**
+   * D2 for heads of different lines, with different ids, in one transaction. One that moved is not fresh, and does not
+   * leave; neither does one that somebody holds at the moment.
+   */
+  attemptAll<T>(
+    lease: Lease,
+    heads: readonly Head[],
+    effect: (tx: Tx, fresh: ReadonlySet<string>) => Promise<T>,
+  ): Promise<{ value: T; left: ReadonlySet<number>; linesGone: ReadonlySet<number> }>;
   /** F: books a failure of the attempt after `head.attempt` ones. */
   fail(lease: Lease, head: Head, verdict: Verdict): Promise<'booked' | 'moved'>;
   /** L: dead records to announce. */
