@@ -68,7 +68,7 @@ export type Turn = {
   approval_id: string | null;
   state: TurnState;
   generation: number;
-  error_code: string | null;
+  error_code: FailureCode | null;
   stop_requested_at: Date | null;
   created_at: Date;
 };
@@ -81,6 +81,8 @@ export type FailureCode =
   | 'content_refused'
   /** The question, with what must be shown beside it, is longer than the model takes. */
   | 'context_too_long'
+  /** What was approved could not be sent to the orders service; approving again tries again. */
+  | 'orders_unavailable'
   /** Not answered within TURN_DEADLINE_MS. */
   | 'turn_deadline'
   /** Nobody began it, or whoever did never came back. */
@@ -92,13 +94,6 @@ export type TurnEnd =
   | { state: 'completed' }
   | { state: 'stopped' }
   | { state: 'failed'; error_code: FailureCode };
-
-const openStates: readonly TurnState[] = ['requested', 'running'];
-
-/** Whether a worker that is given the turn's record may begin it. What failed by our fault may be tried again. */
-export function isClaimable({ state, error_code }: Pick<Turn, 'state' | 'error_code'>): boolean {
-  return openStates.includes(state) || (state === 'failed' && error_code === 'internal_error');
-}
 
 /** Why a running turn was cut short; what it does next depends on it. */
 export type Cut =
@@ -120,12 +115,13 @@ export class CutError extends Error {
   }
 }
 
-const modelCodes: readonly FailureCode[] = [
+const toldCodes: readonly FailureCode[] = [
   'model_unavailable',
   'model_stalled',
   'model_refused',
   'content_refused',
   'context_too_long',
+  'orders_unavailable',
 ];
 
 /** What an error in a turn means: an end that its reader is told, another's business, or a fault of ours. */
@@ -144,7 +140,8 @@ export function verdictOf(error: unknown, isAway: (error: unknown) => boolean): 
       return { kind: 'end', end: { state: 'failed', error_code: 'turn_deadline' } };
     return { kind: 'leave' };
   }
-  const code = modelCodes.find((it) => it === codeOf(error));
+  if (error instanceof Error && error.name === 'StaleWorkerError') return { kind: 'leave' };
+  const code = toldCodes.find((it) => it === codeOf(error));
   if (code !== undefined) return { kind: 'end', end: { state: 'failed', error_code: code } };
   return isAway(error) ? { kind: 'wait' } : { kind: 'fault' };
 }

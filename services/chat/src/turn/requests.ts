@@ -94,7 +94,8 @@ export async function createTurnRequests(codec: Codec, { openTurnsMax }: { openT
 
     /**
      * Asks for what a decision brings with it: the order that was approved, or word that it was not.
-     * A second time, or side by side with another, gives the turn of the first. `message_id` is the answer's.
+     * A second time, or side by side with another, gives the turn of the first; one that failed because the orders
+     * service was away is tried again. `message_id` is the answer's.
      */
     async requestApproval(
       client: Client,
@@ -103,14 +104,23 @@ export async function createTurnRequests(codec: Codec, { openTurnsMax }: { openT
       const { tenant_id, user_id } = who;
       // Under the conversation's lock: whoever comes second sees the turn of the first.
       const last = await takePositions(client, { who, conversation_id, title: null }, 1);
-      const { rows } = await client.query<{ turn_id: string; message_id: string }>({
+      const { rows } = await client.query<{ turn_id: string; message_id: string; reopened: boolean }>({
         name: 'chat_turn_of_approval',
-        text: `SELECT id AS turn_id, answer_id AS message_id FROM chat.turn
-                WHERE tenant_id = $1 AND approval_id = $2`,
+        text: `WITH reopened AS (
+                 UPDATE chat.turn SET state = 'requested', error_code = NULL, started_at = NULL, finished_at = NULL
+                  WHERE tenant_id = $1 AND approval_id = $2 AND state = 'failed' AND error_code = 'orders_unavailable'
+                 RETURNING id)
+               SELECT id AS turn_id, answer_id AS message_id, id IN (SELECT id FROM reopened) AS reopened
+                 FROM chat.turn WHERE tenant_id = $1 AND approval_id = $2`,
         values: [tenant_id, approval_id],
       });
       const [earlier] = rows;
-      if (earlier !== undefined) return earlier;
+      if (earlier !== undefined) {
+        const { reopened, ...ids } = earlier;
+        const event = eventBase('approval_decided', who, conversation_id);
+        if (reopened) await append(client, { ...event, ...ids, approval_id });
+        return ids;
+      }
       const ids = { turn_id: randomUUIDv7(), message_id: randomUUIDv7() };
       await client.query({
         name: 'chat_insert_approval_turn',
