@@ -3,16 +3,29 @@ import { readFile } from 'node:fs/promises';
 import { allTopics, type Topic } from '@ragline/schemas/topics';
 import { jsonSchemaOf } from './avro-json-schema.ts';
 import type { Json } from './openapi.ts';
-import { clientMessages, serverMessages } from './socket-messages.ts';
+import { chatClientMessages, clientMessages, serverMessages } from './socket-messages.ts';
 
 const schemas = new URL('../avro/', import.meta.resolve('@ragline/schemas/topics'));
 
 /** What each socket channel carries as `data` of its events. */
-const carried = { orders: 'order_v1', notifications: 'notification_v1' } as const;
+const carried = {
+  orders: 'order_v1',
+  notifications: 'notification_v1',
+  conversation: 'chat_event_v1',
+} as const;
+
+const said = Object.keys(clientMessages);
+const told = Object.keys(serverMessages([]));
 
 const sockets = {
-  ws: { address: '/ws', title: 'One socket for all channels, subscribed to as one likes.' },
-  wsOrders: { address: '/ws/orders', title: 'The same, subscribed to `orders` from the start.' },
+  ws: { address: '/ws', title: 'One socket for all channels, subscribed to as one likes.', said, told },
+  wsOrders: { address: '/ws/orders', title: 'The same, subscribed to `orders` from the start.', said, told },
+  wsChat: {
+    address: '/ws/chat',
+    title: 'Questions to the assistant, and its answers as events.',
+    said: Object.keys(chatClientMessages),
+    told: ['event', 'error'],
+  },
 };
 
 /** Reads the schemas and builds the document. */
@@ -28,7 +41,7 @@ export async function readAsyncApi(): Promise<Json> {
 /** @param avro the parsed `.avsc` by the name of its schema */
 export function buildAsyncApi(topics: readonly Topic[], avro: ReadonlyMap<string, unknown>): Json {
   const eventData = Object.values(carried).map((name) => jsonSchemaOf(avro.get(name)));
-  const messages = { ...serverMessages(eventData), ...clientMessages };
+  const messages = { ...serverMessages(eventData), ...clientMessages, ...chatClientMessages };
   return {
     asyncapi: '3.0.0',
     info: {
@@ -51,7 +64,7 @@ export function buildAsyncApi(topics: readonly Topic[], avro: ReadonlyMap<string
         security: [{ $ref: '#/components/securitySchemes/sasl' }],
       },
     },
-    channels: { ...Object.fromEntries(topics.map(topicChannel)), ...socketChannels(Object.keys(messages)) },
+    channels: { ...Object.fromEntries(topics.map(topicChannel)), ...socketChannels() },
     operations: { ...Object.fromEntries(topics.map(topicOperation)), ...socketOperations() },
     components: {
       messages,
@@ -123,14 +136,16 @@ function topicOperation(topic: Topic): [string, Json] {
   ];
 }
 
-function socketChannels(messages: string[]): Json {
-  const channels = Object.entries(sockets).map(([id, { address, title }]) => [
+function socketChannels(): Json {
+  const channels = Object.entries(sockets).map(([id, { address, title, said, told }]) => [
     id,
     {
       address,
       title,
       servers: [{ $ref: '#/servers/gateway' }],
-      messages: Object.fromEntries(messages.map((name) => [name, { $ref: `#/components/messages/${name}` }])),
+      messages: Object.fromEntries(
+        [...told, ...said].map((name) => [name, { $ref: `#/components/messages/${name}` }]),
+      ),
       bindings: {
         ws: {
           method: 'GET',
@@ -144,12 +159,12 @@ function socketChannels(messages: string[]): Json {
 }
 
 function socketOperations(): Json {
-  const operations = Object.keys(sockets).flatMap((id) => {
+  const operations = Object.entries(sockets).flatMap(([id, { said, told }]) => {
     const of = (names: string[]) => names.map((name) => ({ $ref: `#/channels/${id}/messages/${name}` }));
     const channel = { $ref: `#/channels/${id}` };
     return [
-      [`${id}_told`, { action: 'send', channel, messages: of(Object.keys(serverMessages([]))) }],
-      [`${id}_asked`, { action: 'receive', channel, messages: of(Object.keys(clientMessages)) }],
+      [`${id}_told`, { action: 'send', channel, messages: of(told) }],
+      [`${id}_asked`, { action: 'receive', channel, messages: of(said) }],
     ];
   });
   return Object.fromEntries(operations);

@@ -14,7 +14,7 @@ export function createBodyReader(limits: { maxBytes: number; withinMs: number; a
   let heldBytes = 0;
 
   /** What is wrong with the body as announced by the headers, if anything. */
-  function refusalOf(req: IncomingMessage): Problem | undefined {
+  function refusalOf(req: IncomingMessage, maxBytes = limits.maxBytes): Problem | undefined {
     const {
       'transfer-encoding': transferEncoding,
       'content-length': length,
@@ -36,16 +36,16 @@ export function createBodyReader(limits: { maxBytes: number; withinMs: number; a
     if (hasBody && encoding !== undefined && encoding.toLowerCase() !== 'identity') {
       return closingProblem('unsupported_media_type', 'Bodies must come without a Content-Encoding.');
     }
-    if (length !== undefined && Number(length) > limits.maxBytes) return tooLarge();
+    if (length !== undefined && Number(length) > maxBytes) return tooLarge(maxBytes);
     return undefined;
   }
 
-  function tooLarge(): Problem {
-    return closingProblem('too_large', `A body may have ${limits.maxBytes} bytes.`);
+  function tooLarge(maxBytes: number): Problem {
+    return closingProblem('too_large', `A body may have ${maxBytes} bytes.`);
   }
 
   /** Reads the body to its end. Whoever gets one must call `release` once it is no longer held. */
-  function read(req: IncomingMessage): Promise<ReadBody> {
+  function read(req: IncomingMessage, maxBytes = limits.maxBytes): Promise<ReadBody> {
     return new Promise((resolve) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
@@ -65,7 +65,7 @@ export function createBodyReader(limits: { maxBytes: number; withinMs: number; a
         bytes += chunk.length;
         heldBytes += chunk.length;
         chunks.push(chunk);
-        if (bytes > limits.maxBytes) settle({ refusal: tooLarge() });
+        if (bytes > maxBytes) settle({ refusal: tooLarge(maxBytes) });
         else if (heldBytes > limits.allMaxBytes) {
           settle({ refusal: closingProblem('unavailable', 'Too many bodies are on their way.') });
         }

@@ -20,6 +20,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       orders: read.list('ORDERS_URLS'),
       notifications: read.list('NOTIFICATIONS_URLS'),
       'dead-letters': read.list('DEAD_LETTERS_URLS'),
+      chat: read.list('CHAT_URLS'),
     },
     tokenIssuer: read.string('TOKEN_ISSUER', 'ragline'),
     tokenAudience: read.string('TOKEN_AUDIENCE', 'ragline'),
@@ -27,6 +28,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     otlpEndpoint: read.optional('OTEL_EXPORTER_OTLP_ENDPOINT'),
     pollEveryMs: read.integer('READY_POLL_MS', 500, { min: 50 }),
     upstreamTimeoutMs: read.integer('UPSTREAM_TIMEOUT_MS', 30_000, { min: 100 }),
+    // Longer than the assistant takes for an answer that it is asked to give at once.
+    answerTimeoutMs: read.integer('ANSWER_TIMEOUT_MS', 180_000, { min: 100 }),
     streamHoldMs: read.integer('STREAM_HOLD_MS', 30_000, { min: 0 }),
     bodyMaxBytes: read.integer('BODY_MAX_BYTES', 1_048_576, { min: 1 }),
     bodyTimeoutMs: read.integer('BODY_TIMEOUT_MS', 20_000, { min: 100 }),

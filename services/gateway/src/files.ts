@@ -1,5 +1,6 @@
 /** The page at `/`, the docs page and their files: read once, served from memory with an ETag. */
 import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
@@ -22,13 +23,12 @@ const page = new URL('../page/', import.meta.url);
 
 const sources: { path: string; url: URL; policy?: PolicyName }[] = [
   { path: '/', url: new URL('index.html', page), policy: 'page' },
-  ...['style.css', 'app.js', 'api.js', 'live.js', 'session.js', 'view.js', 'icon.svg'].map((name) => ({
-    path: `/page/${name}`,
-    url: new URL(name, page),
-  })),
+  { path: '/chat', url: new URL('chat.html', page), policy: 'page' },
   { path: '/docs', url: new URL('docs.html', page), policy: 'docs' },
-  { path: '/page/docs.js', url: new URL('docs.js', page) },
-  { path: '/page/docs.css', url: new URL('docs.css', page) },
+  // Whatever else lies there belongs to these pages.
+  ...readdirSync(page)
+    .filter((name) => /^[a-z-]+\.(?:css|js|svg)$/.test(name))
+    .map((name) => ({ path: `/page/${name}`, url: new URL(name, page) })),
   {
     path: '/page/reference.js',
     url: new URL('browser/standalone.js', import.meta.resolve('@scalar/api-reference')),

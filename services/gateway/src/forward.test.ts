@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import net from 'node:net';
 import { afterEach, describe, it } from 'mocha';
-import { jsonOf, startFakeService, startTestGateway } from './testing.ts';
+import { exchangeBytes, jsonOf, startFakeService, startTestGateway } from './testing.ts';
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {
@@ -193,6 +195,97 @@ describe('what is refused before any service hears of it', () => {
   });
 });
 
+describe('answers of the assistant through the gateway', () => {
+  const messages = '/v1/conversations/0199d5f0-0000-7000-8000-000000000001/messages';
+  const post = (url: string, path: string, init: RequestInit = {}) =>
+    fetch(`${url}${path}`, { method: 'POST', body: '{}', ...init });
+
+  /** One that begins its answer and then writes what it is told to. */
+  async function writing(env: Record<string, string> = {}) {
+    const answers: ServerResponse[] = [];
+    const chat = await fake({
+      onRequest: (_req, res) => {
+        res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).flushHeaders();
+        answers.push(res);
+      },
+    });
+    return { ...(await gatewayWith({ chat: [chat.url] }, env)), answers, chat };
+  }
+
+  it('begin when the service begins them, and pass each event at once', async () => {
+    const { url, answers } = await writing();
+    for (const path of [messages, '/v1/openai/chat/completions']) {
+      const answer = await post(url, path);
+      assert.equal(answer.headers.get('content-type'), 'text/event-stream; charset=utf-8');
+      const reader = answer.body?.getReader();
+      for (const event of ['id: 1\ndata: {"text":"We open"}\n\n', 'id: 2\ndata: {"text":" at nine."}\n\n']) {
+        answers.at(-1)?.write(event);
+        assert.equal(Buffer.from((await reader?.read())?.value ?? []).toString(), event);
+      }
+      answers.at(-1)?.end();
+      assert.equal((await reader?.read())?.done, true);
+    }
+  });
+
+  it('end at the service when the reader leaves', async () => {
+    const { url, answers } = await writing();
+    const leaving = new AbortController();
+    await post(url, messages, { signal: leaving.signal });
+    const closed = once(answers[0] ?? assert.fail(), 'close');
+    leaving.abort();
+    await closed;
+  });
+
+  it('may take longer than those of others, but not for ever', async () => {
+    const silent = await fake({ onRequest: () => {} });
+    const { url } = await gatewayWith(
+      { chat: [silent.url], orders: [silent.url] },
+      { UPSTREAM_TIMEOUT_MS: '100', ANSWER_TIMEOUT_MS: '900' },
+    );
+    const ended: string[] = [];
+    const ends = async (path: string) => {
+      assert.equal((await post(url, path)).status, 503, path);
+      ended.push(path);
+    };
+    await Promise.all([ends(messages), ends('/v1/orders')]);
+    assert.deepEqual(ended, ['/v1/orders', messages]);
+  });
+
+  it('may be asked about a document of ten mebibytes, and nothing else may be as large', async () => {
+    const chat = await fake();
+    const { url, port } = await gatewayWith({ chat: [chat.url] });
+    const mebibyte = 1024 * 1024;
+    const large = await post(url, '/v1/knowledge/documents', { body: Buffer.alloc(mebibyte + 1, 'x') });
+    assert.equal(large.status, 200);
+    for (const [path, bytes] of [
+      ['/v1/knowledge/documents', 10 * mebibyte + 1],
+      ['/v1/knowledge/models', mebibyte + 1],
+      [messages, mebibyte + 1],
+    ] as const) {
+      const head = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: ${bytes}\r\n\r\n`;
+      assert.match(await exchangeBytes(port, head), /^HTTP\/1.1 413 /, path);
+    }
+  });
+
+  it('are asked for at paths that are the assistant’s, and at no others of its service', async () => {
+    const chat = await fake();
+    const { url } = await gatewayWith({ chat: [chat.url] });
+    for (const path of ['/v1/conversations', '/v1/knowledge/search', '/v1/tools', '/v1/openai/models'])
+      assert.equal((await fetch(`${url}${path}`)).status, 200, path);
+    for (const path of [
+      '/metrics',
+      '/internal/v1/delegated-tokens',
+      '/v1/conversationsx',
+      '/v1/knowledge/..%2f..%2fmetrics',
+    ])
+      assert.equal((await fetch(`${url}${path}`)).status, 404, path);
+    assert.deepEqual(
+      chat.noted.map(({ url: path }) => path),
+      ['/v1/conversations', '/v1/knowledge/search', '/v1/tools', '/v1/openai/models'],
+    );
+  });
+});
+
 describe('readiness', () => {
   it('is 503 without identity or orders, and degraded without the others', async () => {
     const [identity, orders] = [await fake(), await fake()];
@@ -206,6 +299,7 @@ describe('readiness', () => {
         orders: 'ready',
         notifications: 'not_ready',
         'dead-letters': 'not_ready',
+        chat: 'not_ready',
       },
       sentinel: 'off',
     });

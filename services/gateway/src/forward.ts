@@ -20,6 +20,8 @@ export type ForwardJob = {
   headers: Record<string, string>;
   body: Buffer;
   requestId: string;
+  /** To the first byte of the answer, and from one piece of it to the next; as for all requests when not given. */
+  withinMs?: number;
   /** Told which instance is asked, before it is. */
   onInstance?: (name: string) => void;
 };
@@ -83,6 +85,7 @@ function exchange(instance: Instance, job: ForwardJob): Promise<Error | undefine
       path: job.target,
       headers: job.headers,
       body: job.body.length > 0 ? job.body : null,
+      ...(job.withinMs !== undefined && { headersTimeout: job.withinMs, bodyTimeout: job.withinMs }),
     };
     instance.pool.dispatch(options, {
       onRequestStart(it) {
@@ -92,6 +95,8 @@ function exchange(instance: Instance, job: ForwardJob): Promise<Error | undefine
       onResponseStart(_controller, status, headers) {
         if (status < 200) return;
         res.writeHead(status, answerHeaders(headers));
+        // Whoever reads a stream wants to know that it began, before there is anything in it.
+        if (isEventStream(headers['content-type'])) res.flushHeaders();
       },
       onResponseData(it, chunk) {
         if (!res.write(chunk)) it.pause();
@@ -107,3 +112,6 @@ function exchange(instance: Instance, job: ForwardJob): Promise<Error | undefine
     });
   });
 }
+
+const isEventStream = (type: string | string[] | undefined): boolean =>
+  typeof type === 'string' && /^text\/event-stream\b/i.test(type);

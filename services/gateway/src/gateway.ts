@@ -88,6 +88,7 @@ export async function startGateway(config: Config, log: Logger, own: Own): Promi
 
   const http = createHttp({
     ...parts,
+    answerWithinMs: config.answerTimeoutMs,
     own: ownRoutes,
     files: await readFiles(),
     bodies: createBodyReader({

@@ -36,6 +36,8 @@ type Parts = {
   authentication: Authentication;
   securityHeaders: ReturnType<typeof createSecurityHeaders>;
   secure: boolean;
+  /** How long an answer may take that is written for a while. */
+  answerWithinMs: number;
 };
 
 /** What is known of one request while it lasts. */
@@ -78,7 +80,7 @@ export function createHttp(parts: Parts) {
   };
 
   async function answer(req: IncomingMessage, res: ServerResponse, visit: Visit, route: Route | undefined) {
-    const bodyFault = bodies.refusalOf(req);
+    const bodyFault = bodies.refusalOf(req, route?.bodyMaxBytes);
     if (bodyFault) throw bodyFault;
     const fault = faultOf(req);
     if (fault) throw fault;
@@ -107,7 +109,7 @@ export function createHttp(parts: Parts) {
 
   async function forward(req: IncomingMessage, res: ServerResponse, visit: Visit, route: Route) {
     if (req.headers.expect !== undefined) res.writeContinue();
-    const read = await bodies.read(req);
+    const read = await bodies.read(req, route.bodyMaxBytes);
     if ('gone' in read) return;
     if ('refusal' in read) throw read.refusal;
     try {
@@ -120,6 +122,7 @@ export function createHttp(parts: Parts) {
         body: read.body,
         requestId: visit.requestId,
         onInstance: noted(visit),
+        ...(route.kind === 'answer' && { withinMs: parts.answerWithinMs }),
       });
     } finally {
       read.release();

@@ -2,7 +2,7 @@
  * Gateway: the one origin. Passes requests, streams and sockets to the services, serves the page and the docs,
  * and watches the whole path with an order of its own.
  *
- *   client → gateway → identity | orders | notifications | dead-letters
+ *   client → gateway → identity | orders | notifications | dead-letters | chat
  */
 import { createLogger } from '@ragline/runtime/logger';
 import { runService } from '@ragline/runtime/run-service';

@@ -3,16 +3,23 @@
  * `/internal/*` and the services' own `/metrics`, `/readyz` and `/healthz` are refused by being absent.
  */
 
-export const serviceNames = ['identity', 'orders', 'notifications', 'dead-letters'] as const;
+export const serviceNames = ['identity', 'orders', 'notifications', 'dead-letters', 'chat'] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
 export type Route = {
   /** As it stands in metrics and access logs: few values, no ids. */
   name: string;
   service: ServiceName;
-  /** `request`: answered once. `stream`: server-sent events. `socket`: WebSocket upgrades only. */
-  kind: 'request' | 'stream' | 'socket';
+  /**
+   * `request`: answered once. `stream`: server-sent events. `socket`: WebSocket upgrades only. `answer`: a request whose
+   * answer is being written for minutes, in pieces or at once at its end.
+   */
+  kind: 'request' | 'stream' | 'socket' | 'answer';
+  /** Where the body may be larger than the gateway's limit says. */
+  bodyMaxBytes?: number;
 };
+
+const documentMaxBytes = 10 * 1024 * 1024;
 
 const prefixes: Route[] = [
   { name: '/v1/auth', service: 'identity', kind: 'request' },
@@ -24,7 +31,18 @@ const prefixes: Route[] = [
   { name: '/v1/notifications', service: 'notifications', kind: 'request' },
   { name: '/v1/dead-letters', service: 'dead-letters', kind: 'request' },
   { name: '/v1/parked-keys', service: 'dead-letters', kind: 'request' },
+  { name: '/v1/conversations', service: 'chat', kind: 'request' },
+  { name: '/v1/knowledge', service: 'chat', kind: 'request' },
+  { name: '/v1/tools', service: 'chat', kind: 'request' },
+  { name: '/v1/openai', service: 'chat', kind: 'request' },
 ];
+
+/** Of a conversation what its requests are not like. */
+const ofConversation: Record<string, Route> = {
+  messages: { name: '/v1/conversations/{id}/messages', service: 'chat', kind: 'answer' },
+  approvals: { name: '/v1/conversations/{id}/approvals', service: 'chat', kind: 'answer' },
+  events: { name: '/v1/conversations/{id}/events', service: 'chat', kind: 'stream' },
+};
 
 const exact: Route[] = [
   { name: '/.well-known/jwks.json', service: 'identity', kind: 'request' },
@@ -32,12 +50,21 @@ const exact: Route[] = [
   { name: '/v1/events/orders', service: 'notifications', kind: 'stream' },
   { name: '/ws', service: 'notifications', kind: 'socket' },
   { name: '/ws/orders', service: 'notifications', kind: 'socket' },
+  { name: '/ws/chat', service: 'chat', kind: 'socket' },
+  {
+    name: '/v1/knowledge/documents',
+    service: 'chat',
+    kind: 'request',
+    bodyMaxBytes: documentMaxBytes,
+  },
+  { name: '/v1/openai/chat/completions', service: 'chat', kind: 'answer' },
 ];
 
 /** The route of a plain path (see `plainPath`), or undefined when nobody answers it. */
 export function routeOf(path: string): Route | undefined {
   return (
     exact.find(({ name }) => name === path) ??
+    ofConversation[/^\/v1\/conversations\/[^/]+\/([a-z]+)(?:\/|$)/.exec(path)?.[1] ?? ''] ??
     prefixes.find(({ name }) => path === name || path.startsWith(`${name}/`))
   );
 }

@@ -39,7 +39,7 @@ async function system() {
   stops.push(service.stop);
   const urls = [service.url];
   const gateway = await startTestGateway(
-    { identity: urls, orders: urls, notifications: urls, 'dead-letters': urls },
+    { identity: urls, orders: urls, notifications: urls, 'dead-letters': urls, chat: urls },
     { SENTINEL_PASSWORD: 'secret', SENTINEL_INTERVAL_MS: '200', SENTINEL_LATE_AFTER_MS: '1000' },
   );
   stops.push(gateway.stop);

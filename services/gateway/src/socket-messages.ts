@@ -7,7 +7,7 @@ const uuid = { type: 'string', format: 'uuid' };
 const instant = { type: 'string', format: 'date-time' };
 const channel = {
   ...text,
-  description: '`orders`, `orders:{id}` or `notifications`',
+  description: '`orders`, `orders:{id}`, `notifications` or `conversation:{id}`',
   examples: ['orders', 'notifications'],
 };
 const cursor = { ...text, description: 'Opaque; good for `since` on any instance.' };
@@ -36,6 +36,15 @@ export const clientMessages: { [name: string]: Json } = {
   auth: message('auth', 'A new access token, before the old one ends.', { id, token: text }),
   ping: message('ping', 'Answered with ok.', { id }),
   read: message('read', 'Marks a notification as read.', { id, notification_id: uuid }),
+};
+
+/** What one says on `/ws/chat`. */
+export const chatClientMessages: { [name: string]: Json } = {
+  message: message('message', 'A question; its answer comes as events.', {
+    id,
+    conversation_id: uuid,
+    content: text,
+  }),
 };
 
 /** @param eventData schemas of what events carry */

@@ -44,6 +44,22 @@ describe('server-sent events through the gateway', () => {
     assert.equal(service.noted[0]?.headers.cookie, 'ragline=1');
   });
 
+  it('are those of a conversation too, on whichever instance is ready', async () => {
+    const service = await startFakeService({
+      onRequest: (_req, res) => {
+        res.writeHead(200, { 'content-type': 'text/event-stream' });
+        res.write('id: 7\ndata: {}\n\n');
+      },
+    });
+    stops.push(service.stop);
+    const gateway = await startTestGateway({ chat: [service.url] });
+    stops.push(gateway.stop);
+    const path = '/v1/conversations/0199d5f0-0000-7000-8000-000000000001/events';
+    const next = reading(await fetch(`${gateway.url}${path}`, { headers: { 'last-event-id': 'abc' } }));
+    assert.equal(await next(), 'id: 7\ndata: {}\n\n');
+    assert.equal(service.noted[0]?.headers['last-event-id'], 'abc');
+  });
+
   it('ends the stream at the service when the client leaves', async () => {
     const { gateway, streams } = await streaming();
     const leaving = new AbortController();

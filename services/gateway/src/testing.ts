@@ -90,6 +90,7 @@ export async function startTestGateway(
     ORDERS_URLS: list(services.orders),
     NOTIFICATIONS_URLS: list(services.notifications),
     DEAD_LETTERS_URLS: list(services['dead-letters']),
+    CHAT_URLS: list(services.chat),
     ...env,
   });
   const log = createLogger({ service: 'gateway', level: config.logLevel });

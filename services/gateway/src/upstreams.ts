@@ -39,6 +39,8 @@ const pollTimeoutMs = 2_000;
 // A busy machine may miss one poll; a process that is gone refuses, which counts at once.
 const failedPollsMax = 2;
 const connectionsPerInstance = 256;
+// Its answers are written for a while, and each holds a connection: the next one must not wait for them.
+const connectionsPerWriter = 8_192;
 
 /** Asks every instance once, then goes on asking in the background. */
 export async function startUpstreams(options: Options) {
@@ -47,6 +49,7 @@ export async function startUpstreams(options: Options) {
     orders: instancesOf('orders', options),
     notifications: instancesOf('notifications', options),
     'dead-letters': instancesOf('dead-letters', options),
+    chat: instancesOf('chat', options),
   };
   const all = Object.values(byService).flat();
   const polling = new Agent({ headersTimeout: pollTimeoutMs, bodyTimeout: pollTimeoutMs, connections: 1 });
@@ -177,7 +180,7 @@ function instancesOf(service: ServiceName, options: Options): Instance[] {
       open: 0,
       failedPolls: 0,
       pool: new Pool(url.origin, {
-        connections: connectionsPerInstance,
+        connections: service === 'chat' ? connectionsPerWriter : connectionsPerInstance,
         connect: { timeout: 2_000, noDelay: true },
         headersTimeout: options.upstreamTimeoutMs,
         bodyTimeout: options.upstreamTimeoutMs,
