@@ -236,19 +236,17 @@ describe('answers of the assistant through the gateway', () => {
     await closed;
   });
 
-  it('may take longer than those of others, but not for ever', async () => {
-    const silent = await fake({ onRequest: () => {} });
+  it('may take longer than those of others', async () => {
+    const held: ServerResponse[] = [];
+    const silent = await fake({ onRequest: (_req, res) => void held.push(res) });
     const { url } = await gatewayWith(
       { chat: [silent.url], orders: [silent.url] },
-      { UPSTREAM_TIMEOUT_MS: '100', ANSWER_TIMEOUT_MS: '900' },
+      { UPSTREAM_TIMEOUT_MS: '100' },
     );
-    const ended: string[] = [];
-    const ends = async (path: string) => {
-      assert.equal((await post(url, path)).status, 503, path);
-      ended.push(path);
-    };
-    await Promise.all([ends(messages), ends('/v1/orders')]);
-    assert.deepEqual(ended, ['/v1/orders', messages]);
+    const answer = post(url, messages);
+    assert.equal((await post(url, '/v1/orders')).status, 503);
+    for (const res of held) res.end('At nine.');
+    assert.equal(await (await answer).text(), 'At nine.');
   });
 
   it('may be asked about a document of ten mebibytes, and nothing else may be as large', async () => {
