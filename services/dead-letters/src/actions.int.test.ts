@@ -182,7 +182,7 @@ describe('what people do with a letter', function () {
     it('says which letter comes first when this one is not the head of its line', async () => {
       const { id, group, line, event } = await parkedLetter(scene, { followers: 1 });
       const { rows } = await scene.owner.query(
-        'SELECT id FROM streams.parked_record WHERE parked_id = $1 ORDER BY "offset" DESC LIMIT 1',
+        'SELECT id, inbox_id FROM streams.parked_record WHERE parked_id = $1 ORDER BY "offset" DESC LIMIT 1',
         [line],
       );
       const follower = anEvent(event.tenant_id);
@@ -190,7 +190,10 @@ describe('what people do with a letter', function () {
         aLetter(
           {
             'original-group': group,
+            'original-partition': '0',
+            'original-offset': '11',
             'parked-record': String(rows[0].id),
+            'inbox-id': rows[0].inbox_id,
             deaths: '1',
             id: follower.event_id,
           },

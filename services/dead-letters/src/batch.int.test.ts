@@ -206,7 +206,8 @@ describe('batches of letters', function () {
       'SELECT id, inbox_id FROM streams.parked_record WHERE parked_id = $1 ORDER BY "offset" DESC LIMIT 1',
       [line],
     );
-    const record = { 'parked-record': String(rows[0].id), 'inbox-id': rows[0].inbox_id, deaths: '1' };
+    const place = { 'original-partition': '0', 'original-offset': '11' };
+    const record = { ...place, 'parked-record': String(rows[0].id), 'inbox-id': rows[0].inbox_id };
     await scene.keep([aLetterOf(event.tenant_id, { 'original-group': group, ...record })]);
     const both = await scene.owner.query('SELECT id FROM dead_letters.letter WHERE group_id = $1', [group]);
     const ids: string[] = both.rows.map(({ id }) => id);

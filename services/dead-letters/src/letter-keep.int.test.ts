@@ -95,7 +95,7 @@ describe('keeping letters', function () {
   describe('of a group that keeps order', () => {
     it('knows the parked record by its id: more deaths are another attempt, as many are a copy', async () => {
       const group = aGroup();
-      const record = { 'original-group': group, 'parked-record': '900001', 'inbox-id': 'x' };
+      const record = await aParked(group, 'x', 2);
       await scene.keep([aLetter({ ...record, deaths: '1' })]);
       assert.deepEqual(
         await scene.keep([aLetter({ ...record, deaths: '1', 'failed-at': '2026-11-22T12:00:00Z' })]),
@@ -109,14 +109,50 @@ describe('keeping letters', function () {
 
     it('does not wait for anybody when the record was handled before its letter came', async () => {
       const group = aGroup();
+      const record = await aParked(group, 'gone', 1);
+      await scene.pool.query('SELECT status FROM streams.discard_parked(NULL, $1)', [
+        [record['parked-record']],
+      ]);
+      await scene.keep([aLetter(record)]);
+      const { letter } = await only(group);
+      assert.deepEqual([letter.state, letter.parked_record], ['discarded', Number(record['parked-record'])]);
+    });
+
+    it('binds no letter to a record that the group does not have, and keeps it by its address', async () => {
+      const [group, other] = [aGroup(), aGroup()];
+      const strangers = await aParked(other, 'theirs', 1);
+      const own = await aParked(group, 'own', 1);
+      const future = String(Number(own['parked-record']) + 1_000);
       await scene.owner.query(
-        "INSERT INTO streams.inbox (group_id, inbox_id, outcome) VALUES ($1, 'gone', 'handled')",
+        "INSERT INTO streams.inbox (group_id, inbox_id, outcome) VALUES ($1, 'handled', 'handled')",
         [group],
       );
-      await scene.keep([
-        aLetter({ 'original-group': group, 'parked-record': '900002', 'inbox-id': 'gone', deaths: '1' }),
+      const forged = [
+        { ...strangers, 'original-group': group },
+        { ...own, 'original-offset': '8' },
+        { ...own, 'inbox-id': 'another', 'original-offset': '9' },
+        { ...own, 'parked-record': future, 'inbox-id': 'handled', 'original-offset': '10' },
+        { ...own, 'parked-record': future, 'inbox-id': 'unheard', 'original-offset': '11' },
+      ];
+      assert.deepEqual(
+        await scene.keep(forged.map((headers) => aLetter(headers))),
+        forged.map(() => 'kept'),
+      );
+      const { rows } = await scene.store.list(nobody, filterFrom({ group }), { before: undefined, limit: 9 });
+      assert.deepEqual(
+        rows.map(({ parked_record }) => parked_record),
+        forged.map(() => null),
+      );
+    });
+
+    it('believes no more deaths than the record has, so that the next one is no copy', async () => {
+      const group = aGroup();
+      const record = await aParked(group, 'x', 1);
+      assert.deepEqual(await scene.keep([aLetter({ ...record, deaths: '99' })]), ['kept']);
+      await scene.owner.query('UPDATE streams.parked_record SET deaths = 2 WHERE id = $1', [
+        record['parked-record'],
       ]);
-      assert.equal((await only(group)).letter.state, 'resolved');
+      assert.deepEqual(await scene.keep([aLetter({ ...record, deaths: '2', attempt: '6' })]), ['attempt']);
     });
   });
 
@@ -256,6 +292,18 @@ describe('keeping letters', function () {
     const whole = await scene.store.get(nobody, rows[0]?.id ?? '');
     assert.ok(whole);
     return whole;
+  }
+
+  /** What the letter of a dead record says of it; the record is in a line of its own. */
+  async function aParked(group: string, inboxId: string, deaths: number) {
+    const { rows } = await scene.pool.query<{ id: number }>(
+      `SELECT streams.restore_parked(NULL, $1, 'orders.v1', 0, 7, 'key', NULL, '', 'value', '{}', '{}', $2) AS id`,
+      [group, inboxId],
+    );
+    const id = rows[0]?.id;
+    await scene.owner.query('UPDATE streams.parked_record SET deaths = $2 WHERE id = $1', [id, deaths]);
+    const place = { 'original-group': group, 'original-partition': '0', 'original-offset': '7' };
+    return { ...place, 'parked-record': String(id), 'inbox-id': inboxId, deaths: '1' };
   }
 
   async function replay(group: string): Promise<void> {

@@ -9,6 +9,7 @@ import type { Client, Pool } from '@ragline/postgres/pool';
 import { bareLetter, type NewLetter, unstorable } from './domain.ts';
 import { appendLetterEvents, type Encode, type LetterEvent } from './events.ts';
 import type { LetterState } from './letter.ts';
+import { bound } from './letter-binding.ts';
 import { inScope, system } from './scope.ts';
 
 export type Kept = 'kept' | 'attempt' | 'copy';
@@ -71,9 +72,10 @@ export type KeepOptions = { pool: Pool; encoder: () => Promise<Encode> };
 /** @returns what became of each, in their order. Throws when Postgres or the registry is away; never because of what a letter holds. */
 export async function keepLetters(
   { pool, encoder }: KeepOptions,
-  letters: readonly NewLetter[],
+  given: readonly NewLetter[],
 ): Promise<Kept[]> {
   const encode = await encoder();
+  const letters = await bound(pool, given);
   const outcomes: Kept[] = letters.map(() => 'copy');
   for (const places of apart(letters)) {
     const kept = await keepOrBare(

@@ -10,6 +10,9 @@ import { setState, take } from './store.ts';
 
 const nobody = { tenant_id: null, user_id: null };
 
+/** Where `park` puts a record. */
+const placeOfParked = { 'original-partition': '0', 'original-offset': '7' };
+
 describe('what became of replays', function () {
   this.timeout(60_000);
   let scene: LetterScene;
@@ -33,8 +36,9 @@ describe('what became of replays', function () {
 
   it('is discarded when somebody discarded it in its line', async () => {
     const group = aGroup();
-    const id = await replaying(group, { 'inbox-id': 'two', 'parked-record': '999000111', deaths: '1' });
-    await close(group, 'two', 'discarded');
+    const record = await park(group, 'two');
+    const id = await replaying(group, { 'inbox-id': 'two', 'parked-record': String(record), deaths: '1' });
+    await scene.pool.query('SELECT status FROM streams.discard_parked(NULL, $1)', [[record]]);
     await settleAll();
     assert.equal((await letter(id)).state, 'discarded');
   });
@@ -42,7 +46,7 @@ describe('what became of replays', function () {
   describe('in a line', () => {
     it('is waiting again, with the attempt, when the record has died once more', async () => {
       const group = aGroup();
-      const record = await park(group);
+      const record = await park(group, 'three');
       const id = await replaying(group, {
         'inbox-id': 'three',
         'parked-record': String(record),
@@ -72,6 +76,8 @@ describe('what became of replays', function () {
       // What the group then announces is the same death.
       const announced = aLetter({
         'original-group': group,
+        ...placeOfParked,
+        'inbox-id': 'three',
         'parked-record': String(record),
         deaths: '2',
         attempt: '6',
@@ -81,7 +87,7 @@ describe('what became of replays', function () {
 
     it('follows the record to the id that releasing it gave it', async () => {
       const group = aGroup();
-      const record = await park(group);
+      const record = await park(group, 'old');
       const id = await replaying(group, { 'inbox-id': 'old', 'parked-record': String(record), deaths: '1' });
       await scene.owner.query("UPDATE streams.parked_record SET inbox_id = 'new' WHERE id = $1", [record]);
       await settleAll();
@@ -111,8 +117,8 @@ describe('what became of replays', function () {
 
   it('tells of a failure that cannot be stored without its error, and holds up no other', async () => {
     const group = aGroup();
-    const record = await park(group);
-    const odd = await replaying(group, { 'parked-record': String(record), deaths: '1' });
+    const record = await park(group, 'odd');
+    const odd = await replaying(group, { 'inbox-id': 'odd', 'parked-record': String(record), deaths: '1' });
     const other = await replaying(group, { 'inbox-id': 'beside' });
     await close(group, 'beside', 'handled');
     await scene.owner.query(
@@ -131,7 +137,8 @@ describe('what became of replays', function () {
   }
 
   async function replaying(group: string, headers: Record<string, string>): Promise<string> {
-    await scene.keep([aLetter({ 'original-group': group, ...headers })]);
+    const place = 'parked-record' in headers ? placeOfParked : {};
+    await scene.keep([aLetter({ 'original-group': group, ...place, ...headers })]);
     const { rows } = await scene.store.list(nobody, filterFrom({ group }), { before: undefined, limit: 1 });
     const id = rows[0]?.id ?? '';
     await inScope(scene.pool, system, async (client) =>
@@ -155,11 +162,11 @@ describe('what became of replays', function () {
   }
 
   /** A dead record in a line of its own, as restoring one leaves it. */
-  async function park(group: string): Promise<number> {
+  async function park(group: string, inboxId: string): Promise<number> {
     return inScope(scene.pool, system, async (client) => {
       const { rows } = await client.query<{ id: number }>(
         `SELECT streams.restore_parked(NULL, $1, 'orders.v1', 0, 7, 'key', NULL, $2, 'value', '{}', '{}', $3) AS id`,
-        [group, randomUUIDv7(), `restored:${randomUUIDv7()}`],
+        [group, randomUUIDv7(), inboxId],
       );
       return rows[0]?.id ?? 0;
     });
