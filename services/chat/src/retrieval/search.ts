@@ -1,0 +1,78 @@
+/** The nearest chunks, from Postgres: one statement, under the policies of its tenant. */
+import type { Pool } from '@ragline/postgres/pool';
+import { vectorText } from '../embedding/store.ts';
+import type { Chunk, Filter } from './chunk.ts';
+import type { Rankable } from './rank.ts';
+
+/** exact measures each; index goes along the vectors' index; tagged is exact among what has all the tags. */
+export type SearchPath = 'exact' | 'index' | 'tagged';
+export type Search = {
+  tenantId: string;
+  modelId: string;
+  vector: Float32Array;
+  filter: Filter;
+  path: SearchPath;
+  limit: number;
+  breadth: number;
+};
+/** A chunk with what it is ranked by. */
+export type Candidate = Rankable & { chunk: Chunk };
+
+type Row = Omit<Chunk, 'changed_at'> & { changed_at: Date; promoted: boolean; vector: Buffer };
+
+/** Candidates, the nearest first. */
+export async function searchChunks(pool: Pool, search: Search): Promise<Candidate[]> {
+  const { tenantId, modelId, vector, filter, path, limit, breadth } = search;
+  const { rows } = await pool.query<Row>({
+    name: 'chat_search_chunks',
+    text: 'SELECT * FROM chat.search_chunks($1, $2, $3::halfvec, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)',
+    values: [
+      tenantId,
+      modelId,
+      vectorText(vector),
+      path,
+      limit,
+      breadth,
+      filter.kinds ?? null,
+      filter.categories ?? null,
+      filter.available ?? null,
+      filter.minPrice ?? null,
+      filter.maxPrice ?? null,
+      filter.tags ?? null,
+      filter.withoutAllergens ?? null,
+    ],
+  });
+  return rows.map(({ promoted, vector: halves, changed_at, ...rest }) => ({
+    chunk: { ...rest, changed_at: changed_at.toISOString() },
+    score: rest.score,
+    tokens: rest.tokens,
+    promoted,
+    changedAt: changed_at,
+    vector: floatsOf(halves),
+  }));
+}
+
+/** How many chunks a tenant has; beyond `most` it does not count on. */
+export async function countChunks(pool: Pool, tenantId: string, most: number): Promise<number> {
+  const { rows } = await pool.query<{ chunks: number }>({
+    name: 'chat_count_chunks',
+    text: 'SELECT chat.count_chunks($1, $2) AS chunks',
+    values: [tenantId, most],
+  });
+  return rows[0]?.chunks ?? 0;
+}
+
+/** halfvec on the wire: the number of dimensions, two bytes of nothing, and each half, all big-endian. */
+function floatsOf(halves: Buffer): Float32Array {
+  return Float32Array.from({ length: halves.readUInt16BE(0) }, (_, at) =>
+    floatOf(halves.readUInt16BE(4 + 2 * at)),
+  );
+}
+
+/** A finite half, of 1 bit for the sign, 5 for the exponent and 10 for the fraction. */
+function floatOf(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1_024) * 2 ** (exponent - 15);
+}
