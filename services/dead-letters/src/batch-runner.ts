@@ -27,7 +27,7 @@ export type BatchRunnerOptions = {
 export type BatchRunner = { stop(): Promise<void> };
 
 const lookEveryMs = 250;
-const idleMs = 50;
+const idleMs = 100;
 const atOnce = 8;
 const atOnceOfOne = 4;
 // Waiting longer than this is not worth a place.

@@ -72,15 +72,18 @@ async function takeOutcomes(client: Client, batch: BatchRow): Promise<BatchRow> 
     text: `SELECT n, letter_id FROM dead_letters.batch_item WHERE batch_id = $1 AND state = 'sent'`,
     values: [batch.id],
   });
-  // By their ids and not by a join: the planner does not know how many items there are (see markItems).
+  // Without those that are still under way, which most of them are. By their ids and not by a join with the items: the
+  // planner does not know how many there are (see markItems).
   const { rows: letters } = await client.query<Sent>({
     name: 'dead_letters_batch_outcomes',
-    text: 'SELECT id, state, batch_id FROM dead_letters.letter WHERE id = ANY ($1::uuid[])',
-    values: [sent.map(({ letter_id }) => letter_id)],
+    text: `SELECT a.id, l.state, l.batch_id FROM unnest($1::uuid[]) AS a (id) LEFT JOIN dead_letters.letter l ON l.id = a.id
+            WHERE l.id IS NULL OR l.state <> 'replaying' OR l.batch_id IS DISTINCT FROM $2::uuid`,
+    values: [sent.map(({ letter_id }) => letter_id), batch.id],
   });
   const byId = new Map(letters.map((letter) => [letter.id, letter]));
   const settled = sent.flatMap(({ n, letter_id }) => {
-    const outcome = outcomeOf(byId.get(letter_id), batch.id);
+    const letter = byId.get(letter_id);
+    const outcome = letter && outcomeOf(letter, batch.id);
     return outcome === undefined ? [] : [{ n, ...outcome }];
   });
   if (settled.length === 0) return batch;
@@ -90,11 +93,12 @@ async function takeOutcomes(client: Client, batch: BatchRow): Promise<BatchRow> 
   return count(client, batch.id, { ...moved, in_flight: -settled.length });
 }
 
-type Sent = Pick<LetterRow, 'id' | 'state' | 'batch_id'>;
+/** @property state null: it is forgotten */
+type Sent = Pick<LetterRow, 'id' | 'batch_id'> & { state: LetterRow['state'] | null };
 
 /** undefined: there is none yet. */
-function outcomeOf(letter: Sent | undefined, batchId: string): Result | undefined {
-  if (letter === undefined) return { state: 'skipped', detail: 'forgotten' };
+function outcomeOf(letter: Sent, batchId: string): Result | undefined {
+  if (letter.state === null) return { state: 'skipped', detail: 'forgotten' };
   // Taken by another batch or by hand: it must have failed here before.
   if (letter.batch_id !== batchId) return { state: 'failed', detail: null };
   switch (letter.state) {

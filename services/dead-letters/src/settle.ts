@@ -43,14 +43,14 @@ function verdictOf({ parked_record, deaths }: Asked, fate: Fate): Verdict {
 const atOnce = 2_000;
 const busyEveryMs = 200;
 // Where many have come many are likely to come, and a batch waits for them; for a few, all would be asked for again.
-const againMs = 20;
+const againMs = 50;
 const idleEveryMs = 1_000;
 
 export type SettlerOptions = { pool: Pool; encoder: () => Promise<Encode>; log: Logger };
 
 export type Settler = { stop(): Promise<void> };
 
-/** Looks again and again, on every instance: what one has locked, another passes over. */
+/** Looks again and again, on every instance in turn. */
 export function startSettler(options: SettlerOptions): Settler {
   const stopping = new AbortController();
   let behind: Place = start;
@@ -99,11 +99,24 @@ export async function settle(
 ): Promise<{ next: Place; asked: number; settled: number }> {
   const encode = await encoder();
   return inScope(pool, system, async (client) => {
-    const letters = await replaying(client, behind);
-    const last = letters.at(-1);
-    if (last === undefined) return { next: start, asked: 0, settled: 0 };
-    const fates = await fatesOf(client, letters);
-    const by: Record<Verdict, Replaying[]> = { pending: [], resolved: [], discarded: [], failed: [] };
+    const none = { next: start, asked: 0, settled: 0 };
+    if (!(await isOurTurn(client))) return none;
+    const asked = await replaying(client, behind);
+    const last = asked.at(-1);
+    if (last === undefined) return none;
+    const next = asked.length < atOnce ? start : { since: last.replaying_since ?? start.since, id: last.id };
+    const told = (await fatesOf(client, asked)).map((fate, index) => ({ fate, letter: asked[index] }));
+    const changed = new Map<string, Fate>();
+    for (const { fate, letter } of told) {
+      if (letter && (verdictOf(letter, fate) !== 'pending' || hasMoved(letter, fate)))
+        changed.set(letter.id, fate);
+    }
+    const letters = await lockUnchanged(
+      client,
+      asked.filter(({ id }) => changed.has(id)),
+    );
+    const fates = letters.flatMap(({ id }) => changed.get(id) ?? []);
+    const by: Record<Verdict, Settling[]> = { pending: [], resolved: [], discarded: [], failed: [] };
     const failures = new Map<string, Fate>();
     await followIds(client, letters, fates);
     for (const [index, letter] of letters.entries()) {
@@ -121,28 +134,53 @@ export async function settle(
       }
     }
     await appendLetterEvents(client, encode, events);
-    const next =
-      letters.length < atOnce ? start : { since: last.replaying_since ?? start.since, id: last.id };
-    return { next, asked: letters.length, settled: letters.length - by.pending.length };
+    return { next, asked: asked.length, settled: letters.length - by.pending.length };
   });
 }
 
-type Replaying = EventLetter & Asked & Pick<LetterRow, 'inbox_id' | 'replaying_since'>;
+/** One instance at a time: two would ask for the same. */
+async function isOurTurn(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ ours: boolean }>({
+    name: 'dead_letters_settling',
+    text: `SELECT pg_try_advisory_xact_lock(hashtextextended('ragline.dead_letters.settle', 0)) AS ours`,
+    values: [],
+  });
+  return rows[0]?.ours === true;
+}
 
+type Replaying = Asked & Pick<LetterRow, 'id' | 'version' | 'group_id' | 'inbox_id' | 'replaying_since'>;
+type Settling = EventLetter & Replaying;
+
+/** No more than is asked with, and nothing locked: most of them are looked at again and again. */
 async function replaying(client: Client, { since, id }: Place): Promise<Replaying[]> {
   const { rows } = await client.query<Replaying>({
     name: 'dead_letters_replaying',
-    // What an event says of it, without its value and stack: this reads a thousand, again and again.
     // Truncated to what a Date holds, so that the place of one row is not before itself.
-    text: `SELECT l.id, l.state, l.group_id, l.topic, l.partition, l."offset"::text, l.tenant_id, l.event_id, l.event_type, l.error_code,
-                  l.error_class, l.fingerprint, l.attempts, l.version, l.parked_record, l.deaths, l.inbox_id, l.replaying_since
+    text: `SELECT l.id, l.version, l.group_id, l.parked_record, l.deaths, l.inbox_id, l.replaying_since
              FROM dead_letters.letter l
             WHERE l.state = 'replaying' AND l.source = 'ragline' AND l.inbox_id IS NOT NULL
               AND l.replaying_since >= $1 AND (l.replaying_since > $1::timestamptz + interval '1 ms' OR l.id > $2)
-            ORDER BY l.replaying_since, l.id LIMIT $3 FOR UPDATE SKIP LOCKED`,
+            ORDER BY l.replaying_since, l.id LIMIT $3`,
     values: [since, id, atOnce],
   });
   return rows;
+}
+
+/** Those that are still what their fate was asked for, locked; what somebody has is left for the next round. */
+async function lockUnchanged(client: Client, letters: readonly Replaying[]): Promise<Settling[]> {
+  if (letters.length === 0) return [];
+  const { rows } = await client.query<Settling>({
+    name: 'dead_letters_settling_lock',
+    // What an event says of it, without its value and stack.
+    text: `SELECT l.id, l.state, l.group_id, l.topic, l.partition, l."offset"::text, l.tenant_id, l.event_id, l.event_type, l.error_code,
+                  l.error_class, l.fingerprint, l.attempts, l.version, l.parked_record, l.deaths, l.inbox_id, l.replaying_since
+             FROM dead_letters.letter l
+            WHERE l.id = ANY ($1::uuid[]) AND l.state = 'replaying'
+            ORDER BY l.id FOR UPDATE SKIP LOCKED`,
+    values: [letters.map(({ id }) => id)],
+  });
+  const versions = new Map(letters.map(({ id, version }) => [id, version]));
+  return rows.filter(({ id, version }) => versions.get(id) === version);
 }
 
 async function fatesOf(client: Client, letters: readonly Replaying[]): Promise<Fate[]> {
@@ -159,15 +197,19 @@ async function fatesOf(client: Client, letters: readonly Replaying[]): Promise<F
   return rows;
 }
 
+/** While it is parked, under another id: it was released or edited in its line. */
+const hasMoved = (letter: Replaying, { state, inbox_id }: Fate): boolean =>
+  state !== 'gone' && inbox_id !== null && inbox_id !== letter.inbox_id;
+
 /** Under an id that it no longer has, a record that is gone would have the outcome of having been released. */
 async function followIds(
   client: Client,
   letters: readonly Replaying[],
   fates: readonly Fate[],
 ): Promise<void> {
-  const moved = letters.flatMap(({ id, inbox_id }, index) => {
-    const { state, inbox_id: now = null } = fates[index] ?? { state: 'gone' };
-    return state !== 'gone' && now !== null && now !== inbox_id ? [{ id, now }] : [];
+  const moved = letters.flatMap((letter, index) => {
+    const fate = fates[index];
+    return fate !== undefined && hasMoved(letter, fate) ? [{ id: letter.id, now: fate.inbox_id }] : [];
   });
   if (moved.length === 0) return;
   await client.query({
