@@ -1,6 +1,6 @@
 /** The text of a PDF, page by page; a line in larger letters is taken for a heading. */
 import { getDocumentProxy } from 'unpdf';
-import { boundedText, type Parsed, ParseError } from './parsed.ts';
+import { boundedText, type Parsed, ParseError, tidy } from './parsed.ts';
 
 /** A line as it stands on a page; `height` is that of its letters and `top` where it stands, in the page's own units. */
 type Line = { text: string; height: number; top: number; page: number };
@@ -28,7 +28,7 @@ export async function parsePdf(bytes: Uint8Array, lettersMax: number): Promise<P
     }
     const title: unknown = Reflect.get(info, 'Title');
     return {
-      title: typeof title === 'string' && title.trim() !== '' ? title.trim() : null,
+      title: typeof title === 'string' ? tidy(title).replace(/\s+/g, ' ') || null : null,
       text: textOf(lines, lettersMax),
     };
   } finally {

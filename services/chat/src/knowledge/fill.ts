@@ -1,0 +1,121 @@
+/** Fills gaps: embeds chunks that have no vector of their present text, for every model in use, on every instance. */
+import type { Pool } from '@ragline/postgres/pool';
+import type { Logger } from '@ragline/runtime/logger';
+import type { Metrics } from '@ragline/runtime/metrics';
+import type { Embedder } from '../embedding/embedder.ts';
+import { embeddingStore, type MissingVector } from '../embedding/store.ts';
+import { embeddedText } from './chunk.ts';
+import { claimChunks, releaseChunks } from './claims.ts';
+import type { Models } from './models.ts';
+import { forAllTenants } from './scope.ts';
+
+export type Filling = ReturnType<typeof startFilling>;
+
+// Small, so that a claim is soon done with, and a query does not stand behind many texts.
+const batchSize = 32;
+// Instances look at the same gaps, and each takes what the others have not.
+const looked = batchSize * 8;
+const leaseMs = 60_000;
+const idleMs = 15_000;
+const busyMs = 250;
+
+type Round = 'filled' | 'others have it' | 'nothing missing';
+
+/**
+ * Looks for gaps every 15 s, and at once when woken; goes on without a pause while there are some. An instance claims
+ * what it embeds, for a minute: one that dies leaves it to the others.
+ */
+export function startFilling(parts: {
+  pool: Pool;
+  models: Pick<Models, 'inUse'>;
+  log: Logger;
+  metrics: Metrics;
+}) {
+  const { pool, models, log, metrics } = parts;
+  const embedded = metrics.counter(
+    'ragline_chat_index_embedded_total',
+    'Chunks that were embedded, by the event that changed them or by the filling of gaps.',
+    ['by'],
+  );
+  const stopped = new AbortController();
+  let wake: () => void = () => {};
+  let isWoken = false;
+
+  async function fill(embedder: Embedder): Promise<Round> {
+    const { id } = embedder.model;
+    const found = await forAllTenants(pool, async (client) => {
+      const missing = await embeddingStore.missing(client, id, looked);
+      return {
+        missing: missing.length,
+        claimed: await claimChunks(client, id, missing, { batchSize, leaseMs }),
+      };
+    });
+    if (found.claimed.length === 0) return found.missing === 0 ? 'nothing missing' : 'others have it';
+    try {
+      const vectors = await embed(embedder, found.claimed);
+      await forAllTenants(pool, (client) => embeddingStore.upsert(client, id, vectors));
+      embedded.inc({ by: 'fill' }, vectors.length);
+    } finally {
+      await forAllTenants(pool, (client) => releaseChunks(client, id, found.claimed));
+    }
+    return 'filled';
+  }
+
+  async function embed(embedder: Embedder, chunks: readonly MissingVector[]) {
+    const texts = chunks.map(({ header, text }) => embeddedText(header, text));
+    const embeddings = await embedder.embed(texts, stopped.signal);
+    return chunks.flatMap(({ id, content_hash }, index) => {
+      const embedding = embeddings[index];
+      return embedding === undefined ? [] : [{ chunk_id: id, content_hash, embedding }];
+    });
+  }
+
+  /** How long to wait before the next look. */
+  async function round(): Promise<number> {
+    const { active, others } = await models.inUse();
+    let waitMs = idleMs;
+    for (const embedder of [active, ...others]) {
+      const result = await fill(embedder);
+      if (result === 'filled') return 0;
+      if (result === 'others have it') waitMs = busyMs;
+    }
+    return waitMs;
+  }
+
+  async function run(): Promise<void> {
+    while (!stopped.signal.aborted) {
+      isWoken = false;
+      const waitMs = await round().catch((error: unknown) => {
+        if (!stopped.signal.aborted) log.warn('chunks could not be embedded', { error });
+        return idleMs;
+      });
+      if (waitMs === 0 || isWoken) continue;
+      // Instances that started together do not look together.
+      await pause(waitMs * (0.75 + Math.random() / 2));
+    }
+  }
+
+  function pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  const running = run();
+  return {
+    /** Looks at once. */
+    wake(): void {
+      isWoken = true;
+      wake();
+    },
+    async stop(): Promise<void> {
+      stopped.abort(new Error('stopping'));
+      wake();
+      await running;
+    },
+  };
+}
