@@ -1,61 +1,22 @@
-/**
- * A consumer group's member: decoded (or raw) handlers, keys in parallel, order kept where it is asked for,
- * nothing committed before its effect, what fails tried again later, and in `<group>.dlq` when it fails for good.
- *
- *   fetch (member) → batches without holes (assignment) → lanes, attempts, low water (partition) → commit
- *                                                           └ put aside: lines of a key (parking), or topics (retry)
- */
-import type { Health } from '@ragline/runtime/health';
-import type { Logger } from '@ragline/runtime/logger';
-import type { Metrics } from '@ragline/runtime/metrics';
-import type { SchemaName } from '@ragline/schemas/types.generated';
-import type { Kafka } from 'kafkajs';
 import { type AssignmentOptions, createAssignment } from './assignment.ts';
 import { consumerMetrics } from './consumer-metrics.ts';
+import type { ConsumerOptions } from './consumer-options.ts';
 import { groupParking } from './group-parking.ts';
 import { type FetchedBatch, type Member, startMember } from './member.ts';
 import { startGroupOffsets } from './offsets.ts';
+import { orAfter } from './or-after.ts';
 import { createOutcomes, type Finished } from './outcomes.ts';
 import { createPartitionRun, type PartitionRun } from './partition.ts';
-import type { Producer } from './producer.ts';
 import type { DecodedEvent } from './record.ts';
 import type { Addressed } from './retry/guards.ts';
 import { createWaits, dueOf } from './retry/waiting.ts';
-import { createRunParts, type RetryOptions } from './run-parts.ts';
+import { createRunParts } from './run-parts.ts';
 import { createSlots } from './slots.ts';
 import type { Work } from './task.ts';
 import { createWatchdog } from './watchdog.ts';
-import { eventWork, type Handling, rawWork } from './work.ts';
+import { eventWork, rawWork } from './work.ts';
 
-export type { Finished };
-
-export type ConsumerOptions = Handling &
-  RetryOptions & {
-    kafka: Kafka;
-    /** Not a setting: under another name the group has no offsets and reads everything again. */
-    groupId: string;
-    /** With a schema, records of any other become dead letters (`schema_unexpected`). */
-    topics: readonly { name: string; schema: SchemaName | null }[];
-    /**
-     * by-key: records of one key one after another, those behind one that failed too; one without a key is a dead
-     * letter. none: all in parallel; what failed waits in `<group>.retry.<delay>`, which must be there.
-     */
-    order: 'by-key' | 'none';
-    /** Writes dead letters, and what is to be tried again. */
-    producer: Producer;
-    log: Logger;
-    metrics: Metrics;
-    health?: Health;
-    /** Handlers, or batches, at a time over all partitions. */
-    concurrency?: number;
-    /** Records a batch, at most. */
-    batchMax?: number;
-    /** How long a stop waits for handlers that have begun, before it aborts them. */
-    stopWithinMs?: number;
-    /** How long the first join is tried before starting throws; for ever when not given. A topic that is gone lets none succeed. */
-    joinWithinMs?: number;
-    onFinished?: (finished: Finished) => void;
-  };
+export type { ConsumerOptions, Finished };
 
 export type Running = { stop(): Promise<void> };
 
@@ -321,12 +282,4 @@ async function run<E extends Addressed>(
     throw error;
   }
   return { stop };
-}
-
-/** Waits for the promise, but not longer. */
-async function orAfter(ms: number, promise: Promise<unknown>): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
 }

@@ -1,49 +1,16 @@
-/**
- * The records of one partition, for as long as one assignment lasts: who may run, who waits, what may be committed.
- *
- * Knows no Kafka: records are added, and the offset up to which all are handled, or kept aside, is asked for.
- */
-import type { Logger } from '@ragline/runtime/logger';
-import { afterFailure, type NextStep, type RetryPolicy, routed } from './after-failure.ts';
-import type { Aside, PutAside } from './aside.ts';
+import { afterFailure, type NextStep, routed } from './after-failure.ts';
+import type { PutAside } from './aside.ts';
 import { createBatches } from './batches.ts';
-import { type Clock, systemClock } from './clock.ts';
-import { createFetching, type NotFetching } from './fetching.ts';
+import { systemClock } from './clock.ts';
+import { createFetching } from './fetching.ts';
 import { createFollowing } from './following.ts';
 import { createLanes } from './lanes.ts';
 import { createLowWater, type LowWater } from './low-water.ts';
+import type { PartitionOptions } from './partition-options.ts';
 import type { ConsumedRecord } from './record.ts';
-import type { FloodGate } from './retry/guards.ts';
 import { createRoom } from './room.ts';
-import type { Slots } from './slots.ts';
-import { admitted, keyOf, newTask, sizeOf, type Task, type Work } from './task.ts';
+import { admitted, keyOf, newTask, sizeOf, type Task } from './task.ts';
 import { createTimers } from './timers.ts';
-
-export type PartitionOptions<E> = {
-  topic: string;
-  partition: number;
-  order: 'by-key' | 'none';
-  work: Work<E>;
-  slots: Slots;
-  /** Where records wait that have failed. */
-  aside: Aside<E>;
-  policy: RetryPolicy;
-  /** Told once for each task that is finished here; what is put aside may be finished again later. */
-  onFinished(task: Task<E>, outcome: string): void;
-  /** Whether more records are wanted; called when it changes. */
-  onFetching(wanted: boolean, reason: NotFetching | undefined): void;
-  /** Another owner has the partition, as the lease says; this run has ended by itself. */
-  onFenced(): void;
-  log: Logger;
-  /** 0 ≤ random() < 1. */
-  random: () => number;
-  batchMax: number;
-  clock?: Clock;
-  /** How a record begins; a first attempt that is due now, unless another is given. */
-  taskOf?: (record: ConsumedRecord, now: number) => Task<E>;
-  /** Asked before each attempt here, and what its failure means. */
-  flood?: FloodGate<E> | undefined;
-};
 
 export type PartitionRun = ReturnType<typeof createPartitionRun>;
 

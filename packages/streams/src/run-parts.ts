@@ -29,7 +29,7 @@ import { createTiers } from './retry/tiers.ts';
 import { newTask, type Task, type Work } from './task.ts';
 
 export type RetryOptions = {
-  /** For `once`, for parking, and for counting records that end the process. */
+  /** For `once`, for parking, and for counting records that end the process: without it they end it for ever. */
   pool?: pg.Pool;
   /** The waits before the second attempt, the third, and so on; and at most what is added to each. */
   retry?: { delaysMs: readonly number[]; jitterMs?: number };
@@ -100,6 +100,8 @@ export function createRunParts<E extends Addressed>(parts: RunPartsOptions<E>) {
           else log.warn('group goes on: what it tried has worked', { group: groupId });
         });
 
+  if (pool === undefined)
+    log.warn('records that end the process are not counted: no pool', { group: groupId });
   const abandoned = createAbandoned(abandonedMax, (count) => {
     shown.abandoned(count);
     if (count >= abandonedMax) log.error('handlers that were given up do not end', { group: groupId, count });
