@@ -1,6 +1,6 @@
 /** For tests: an index of its own on the real Postgres, with an embedder that counts what it is asked. */
 import { randomUUIDv7 } from 'node:crypto';
-import { type Client, inTransaction, type Pool } from '@ragline/postgres/pool';
+import { type Client, createPool, inTransaction, type Pool } from '@ragline/postgres/pool';
 import { poolOf, scratchDatabase } from '@ragline/postgres/testing';
 import { createLogger } from '@ragline/runtime/logger';
 import { createMetrics } from '@ragline/runtime/metrics';
@@ -20,6 +20,7 @@ export type IndexScene = Awaited<ReturnType<typeof openIndex>>;
 export async function openIndex() {
   const database = await scratchDatabase();
   const pool = poolOf('ragline_chat', 8, database.name);
+  const owner = poolAt(database.url);
   const embedder = createWordEmbedder();
   await embeddingStore.register(pool, embedder.model);
   await embeddingStore.activate(pool, embedder.model.id);
@@ -49,11 +50,20 @@ export async function openIndex() {
     index: (...events: CatalogEvent[]) => indexWith()(events.map(decoded), onceIn(pool)),
     all: <R extends object>(text: string, values: unknown[] = []) =>
       forAllTenants(pool, async (client) => (await client.query<R>(text, values)).rows),
+    /** As the owner of the database, whom no policy holds. */
+    owner: async <R extends object>(text: string, values: unknown[] = []) =>
+      (await owner.query<R>(text, values)).rows,
     async close() {
+      await owner.end();
       await pool.end();
       await database.drop();
     },
   };
+}
+
+function poolAt(url: string): Pool {
+  const metrics = createMetrics({ service: 'test' });
+  return createPool({ url, max: 2, applicationName: 'chat-test-owner', log: quietLog, metrics });
 }
 
 /** What startConsumer gives a handler, for events that were not handled before unless they are named. */
