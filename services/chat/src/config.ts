@@ -1,7 +1,12 @@
 /** Settings of the chat service. */
 import { type LogLevel, logLevels } from '@ragline/runtime/logger';
 import { readSettings, SettingsError } from '@ragline/runtime/settings';
+import { usualFloodLimits } from '@ragline/streams/retry/flood-guard';
 import { delayMsMax, usualDelaysMs } from '@ragline/streams/retry/names';
+import { readEmbeddingSettings } from './embedding/settings.ts';
+import { readKnowledgeSettings } from './knowledge/settings.ts';
+import { readModelSettings } from './model/settings.ts';
+import { readRetrievalSettings } from './retrieval/settings.ts';
 
 export type Config = ReturnType<typeof readConfig>;
 
@@ -23,7 +28,8 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
       saslMechanism: env.string('KAFKA_SASL_MECHANISM', 'plain'),
     },
     registryUrl: env.url('SCHEMA_REGISTRY_URL'),
-    redisUrl: env.url('REDIS_URL'),
+    /** Without it, caches live in this process alone. */
+    redisUrl: env.optional('REDIS_URL'),
     jwksUrl: env.url('JWKS_URL'),
     tokenIssuer: env.string('TOKEN_ISSUER', 'ragline'),
     tokenAudience: env.string('TOKEN_AUDIENCE', 'ragline'),
@@ -32,6 +38,11 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
     /** Shared with identity, and what it takes to be given such tokens. */
     delegationSecret: env.secret('DELEGATION_SECRET'),
     ordersUrls: env.list('ORDERS_URLS'),
+    ordersTimeoutMs: env.integer('ORDERS_TIMEOUT_MS', 5_000, { min: 100, max: 60_000 }),
+    embedding: readEmbeddingSettings(env),
+    retrieval: readRetrievalSettings(env),
+    knowledge: readKnowledgeSettings(env),
+    model: readModelSettings(env),
     cursorKeys: env.secret('CURSOR_KEYS'),
     allowedOrigins: env.list('ALLOWED_ORIGINS', ['http://localhost:8080', 'http://127.0.0.1:8080']),
     /** Turns answered at a time by this instance. */
@@ -49,6 +60,11 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
     /** Whether spans carry questions and answers. */
     captureContent: env.choice('CAPTURE_CONTENT', ['on', 'off'], 'off') === 'on',
     retryDelaysMs: env.integers('RETRY_DELAYS_MS', usualDelaysMs, { min: 1, max: delayMsMax }),
+    floodGuard: env.choice('FLOOD_GUARD', ['on', 'off'], 'on') === 'on' && {
+      share: env.integer('FLOOD_SHARE_PERCENT', usualFloodLimits.share * 100, { min: 1, max: 100 }) / 100,
+      windowMs: env.integer('FLOOD_WINDOW_MS', usualFloodLimits.windowMs, { min: 100 }),
+      least: env.integer('FLOOD_LEAST', usualFloodLimits.least, { min: 1 }),
+    },
     failpoints: env.choice('RAGLINE_FAILPOINTS', ['on', 'off'], 'off') === 'on',
     otlpEndpoint: env.optional('OTEL_EXPORTER_OTLP_ENDPOINT'),
   }));

@@ -4,6 +4,7 @@
  *   POST message → outbox → chat.requests.v1 → group chat → chat.events.v1 → SSE, WebSocket
  *   catalog.v1 → group chat-index → chunks and their vectors
  */
+import { join } from 'node:path';
 import { createPool } from '@ragline/postgres/pool';
 import { createHealth } from '@ragline/runtime/health';
 import { createLogger } from '@ragline/runtime/logger';
@@ -19,10 +20,27 @@ import { createApp } from '@ragline/web/app';
 import { createAuthentication } from '@ragline/web/auth';
 import { startServer } from '@ragline/web/server';
 import { readConfig } from './config.ts';
+import { createEmbedders } from './embedding/embedders.ts';
+import { prepareModels } from './embedding/prepare.ts';
+import { createQueryCache } from './embedding/query-cache.ts';
 import { addRoutes } from './http.ts';
+import { addToolRoutes } from './http-tools.ts';
+import { createKnowledge } from './knowledge/knowledge.ts';
 import { keepHouse } from './maintenance.ts';
+import { createCallRecorder } from './model/calls.ts';
+import { createModel } from './model/create.ts';
+import { loadPrompts } from './model/prompts.ts';
+import { addSearchRoutes } from './retrieval/http-search.ts';
+import { createRetriever } from './retrieval/retrieve.ts';
+import { approvalExecution } from './tools/approvals.ts';
+import { delegatedTokens } from './tools/delegated-tokens.ts';
+import { createOrdersClient } from './tools/orders-client.ts';
+import { recentMessages } from './tools/recent-messages.ts';
+import { createToolRegistry } from './tools/registry.ts';
 import { conversationStore } from './turn/conversations.ts';
+import { noFailpoint } from './turn/failpoint.ts';
 import { createTurnRequests } from './turn/requests.ts';
+import { startTurns } from './turn/start.ts';
 
 const housekeepingMs = 600_000;
 
@@ -45,8 +63,53 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const conversations = conversationStore(pool);
   const producer = own(await startProducer({ kafka, log }), (it) => it.stop());
 
+  const embedders = own(createEmbedders(config.embedding, { log, metrics }), (it) => it.stop());
+  const { index, metadataIndex } = config.retrieval;
+  await prepareModels({ pool, model: embedders.preferred.model, index, metadataIndex, log });
+  const { queryCacheMs: keptMs } = config.embedding;
+  const cache = own(createQueryCache({ redisUrl: config.redisUrl, keptMs, log, metrics }), (it) => it.stop());
+  const retriever = createRetriever({ pool, embedders, cache, settings: config.retrieval, metrics });
+  const knowledge = createKnowledge({ settings: config.knowledge, pool, codec, embedders, log, metrics });
+
+  const calls = own(
+    createCallRecorder({ producer, encoder: () => codec.encoder('llm_call_v1'), log }),
+    (it) => it.stop(),
+  );
+  const embedder = embedders.preferred;
+  const model = own(await createModel(config.model, { embedder, metrics, log, record: calls.record }), (it) =>
+    it.stop(),
+  );
+  const tokens = delegatedTokens({
+    identityUrl: config.identityUrl,
+    secret: config.delegationSecret,
+    timeoutMs: config.ordersTimeoutMs,
+  });
+  const { ordersUrls: urls, ordersTimeoutMs: timeoutMs } = config;
+  const orders = own(createOrdersClient({ urls, tokens, timeoutMs, metrics }), (it) => it.stop());
+  const prompts = loadPrompts();
+  const registry = own(
+    await createToolRegistry({
+      folder: join(import.meta.dirname, 'tools', 'definitions'),
+      parts: {
+        pool,
+        retriever,
+        orders,
+        model,
+        prompts,
+        recentMessages: (tenantId, conversationId, limit) =>
+          recentMessages(pool, tenantId, conversationId, limit),
+      },
+      metrics,
+      log,
+    }),
+    (it) => it.stop(),
+  );
+
   const api = createApi({ title: 'RAGline chat', authentication });
   addRoutes(api, { pool, conversations, requests });
+  addSearchRoutes(api, { retriever });
+  addToolRoutes(api, { pool, registry, requestApproval: requests.requestApproval });
+  knowledge.addRoutes(api);
   const { app } = createApp({ service: 'chat', log, metrics, health, api });
   health.check('postgres', async () => void (await pool.query('SELECT 1')));
   own(
@@ -54,6 +117,40 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     (it) => clearInterval(it),
   );
   own(await startServer({ handler: app, port: config.port, host: config.host, log }), (it) => it.close());
+
+  const { retryDelaysMs: delaysMs, floodGuard, failpoints } = config;
+  // Less than half of the time to stop: requests need theirs after it.
+  const stopWithinMs = Math.floor(config.stopWithinMs * 0.4);
+  const following = { retry: { delaysMs }, floodGuard, failpoints, stopWithinMs, kafka, producer, health };
+  own(knowledge.fill(), (it) => it.stop());
+  own(await knowledge.follow(following), (it) => it.stop());
+
+  // Of its own: what waits for its answer must not wait behind a dead letter.
+  const events = own(await startProducer({ kafka, log }), (it) => it.stop());
+  own(
+    await startTurns({
+      ...following,
+      pool,
+      kafkaAccess: config.kafka,
+      codec,
+      events,
+      model,
+      retriever,
+      tools: registry,
+      execute: approvalExecution({ pool, orders }),
+      prompt: prompts.prompt('assistant'),
+      summaryPrompt: prompts.prompt('conversation-summary'),
+      limits: config.context,
+      failpoint: noFailpoint,
+      instance,
+      deadlineMs: config.turnDeadlineMs,
+      concurrency: config.concurrency,
+      captureContent: config.captureContent,
+      metrics,
+      log,
+    }),
+    (it) => it.stop(),
+  );
   // The last to be owned: stopping begins with saying so.
   own(health, (it) => it.stopping());
 });

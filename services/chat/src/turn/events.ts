@@ -59,6 +59,7 @@ const sendAgainMsMax = 1_000;
 export async function createPublisher(options: PublisherOptions) {
   const { producer, codec, topic = topics.chatEvents.name, gatherMs = 30 } = options;
   const encode = await codec.encoder('chat_event_v1');
+  const sendTogether = together(producer, topic);
 
   function recordOf(at: TurnAddress, sequence: number, event: Partial<ChatEvent>): OutgoingRecord {
     const { event_type = 'message_delta', occurred_at = new Date().toISOString() } = event;
@@ -90,7 +91,7 @@ export async function createPublisher(options: PublisherOptions) {
   async function send(records: readonly OutgoingRecord[], signal: AbortSignal): Promise<void> {
     for (let waitMs = sendAgainMs; ; waitMs = Math.min(waitMs * 2, sendAgainMsMax)) {
       try {
-        return await orAborted(producer.send(topic, records), signal);
+        return await orAborted(sendTogether(records), signal);
       } catch (error) {
         if (!(error instanceof UnavailableError) || signal.aborted) throw error;
         await delay(waitMs, undefined, { signal }).catch(() => {});
@@ -209,6 +210,52 @@ export async function createPublisher(options: PublisherOptions) {
         },
       };
     },
+  };
+}
+
+const sentTogetherMax = 256;
+
+/**
+ * Sends what came up while the last send was on its way as one: the producer has one request in flight, and the turns
+ * of a busy instance would else wait for each other.
+ */
+function together(producer: Pick<Producer, 'send'>, topic: string) {
+  type Waiting = { records: readonly OutgoingRecord[]; settle: PromiseWithResolvers<void> };
+  let waiting: Waiting[] = [];
+  let isSending = false;
+
+  function takeSome(): Waiting[] {
+    let count = 0;
+    const from = waiting.findIndex(({ records }) => {
+      count += records.length;
+      return count > sentTogetherMax;
+    });
+    const end = from < 0 ? waiting.length : Math.max(from, 1);
+    const taken = waiting.slice(0, end);
+    waiting = waiting.slice(end);
+    return taken;
+  }
+
+  async function sendAll(): Promise<void> {
+    isSending = true;
+    while (waiting.length > 0) {
+      const taken = takeSome();
+      try {
+        const records = taken.flatMap((it) => it.records);
+        await producer.send(topic, records);
+        for (const { settle } of taken) settle.resolve();
+      } catch (error) {
+        for (const { settle } of taken) settle.reject(error);
+      }
+    }
+    isSending = false;
+  }
+
+  return (records: readonly OutgoingRecord[]): Promise<void> => {
+    const settle = Promise.withResolvers<void>();
+    waiting.push({ records, settle });
+    if (!isSending) void sendAll();
+    return settle.promise;
   };
 }
 
