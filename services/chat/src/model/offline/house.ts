@@ -1,0 +1,96 @@
+/** Answers from documents, and those that need none. */
+import type { Answering } from './passages.ts';
+import { calledTool, errorOf, type Passage, recordOf, type Scene } from './scene.ts';
+import { call, inWords, type Step, say } from './step.ts';
+import { cite } from './wording.ts';
+
+export type Means = {
+  answering(question: string, passages: readonly Passage[]): Promise<Answering>;
+};
+
+/** The best sentences of documents; undefined when none is near enough. */
+export async function houseStep(
+  scene: Scene,
+  subject: string,
+  { answering: find }: Means,
+): Promise<Step | undefined> {
+  const { sentences } = await find(subject, scene.passages);
+  if (sentences.length === 0) return undefined;
+  return say(withMarks(sentences));
+}
+
+/** A run of sentences of one source carries its mark once, at its end. */
+export function withMarks(sentences: Answering['sentences']): string {
+  return sentences
+    .map(({ text, citation }, at) => {
+      const isLastOfRun = sentences[at + 1]?.citation !== citation;
+      return isLastOfRun ? marked(text, citation) : text;
+    })
+    .join(' ');
+}
+
+function marked(text: string, citation: number): string {
+  const end = /[.!?…]$/.exec(text)?.[0] ?? '.';
+  return `${text.replace(/[.!?…]$/, '')}${cite(citation)}${end}`;
+}
+
+export function summaryStep(scene: Scene, about: 'conversation' | 'documents'): Step {
+  const { language } = scene;
+  const done = calledTool(scene, 'generate_summary').at(-1);
+  if (done === undefined) {
+    if (!scene.tools.has('generate_summary')) {
+      return say(
+        inWords(language, 'Summaries are switched off here.', 'Zusammenfassungen sind hier abgeschaltet.'),
+      );
+    }
+    const query = topicOf(scene.question);
+    return call(['generate_summary', { about, ...(about === 'documents' ? { query } : {}) }]);
+  }
+  const summary = recordOf(done.result).summary;
+  if (typeof summary === 'string' && summary !== '') return say(summary);
+  const nothing = errorOf(done.result)?.code === 'nothing_to_summarise';
+  return say(
+    nothing
+      ? inWords(language, 'There is nothing to summarise yet.', 'Es gibt noch nichts zusammenzufassen.')
+      : inWords(
+          language,
+          'That could not be summarised just now.',
+          'Das ließ sich gerade nicht zusammenfassen.',
+        ),
+  );
+}
+
+/** "Give me a summary of your delivery rules" is about delivery rules. */
+function topicOf(question: string): string {
+  const bare = question
+    .replace(/^.*?\b(?:summar\w*|sum up|zusammenfass\w*|fass\w*)\b/i, '')
+    .replace(/^\s*(?:of|for|about|von|über)?\s*(?:me\s+)?(?:your|the|our|all|eure|die|das|den)?\s*/i, '')
+    .replace(
+      /\b(?:in (?:a )?(?:few|two|three|short) (?:words|sentences)|briefly|shortly|please|zusammen|kurz|bitte)\b/gi,
+      '',
+    )
+    .replace(/[?.!]+$/, '')
+    .trim();
+  return bare === '' ? question.slice(0, 1_000) : bare.slice(0, 1_000);
+}
+
+export function analysisStep(scene: Scene): Step {
+  const { language } = scene;
+  const done = calledTool(scene, 'analyze_conversation').at(-1);
+  if (done === undefined && scene.tools.has('analyze_conversation'))
+    return call(['analyze_conversation', {}]);
+  const { sentiment, intent, urgency, language: spoken } = recordOf(done?.result);
+  const label = recordOf(sentiment).label;
+  if (typeof label !== 'string') {
+    return say(
+      inWords(language, 'That could not be analysed just now.', 'Das ließ sich gerade nicht auswerten.'),
+    );
+  }
+  return say(
+    inWords(
+      language,
+      `Mood: ${label}. Intent: ${intent}. Urgency: ${urgency}. Language: ${spoken}.`,
+      `Stimmung: ${label}. Anliegen: ${intent}. Dringlichkeit: ${urgency}. Sprache: ${spoken}.`,
+    ),
+  );
+}

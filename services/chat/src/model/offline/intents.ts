@@ -1,0 +1,168 @@
+/** What a question is after: by rules where the words are plain, by its nearest neighbours among examples otherwise. */
+import type { Embedder } from '../../embedding/embedder.ts';
+import { type Intent, phrases } from './phrases.ts';
+import { plain, wordsOf } from './words.ts';
+
+export type Guess = { intent: Intent; likeness: number };
+
+export type Intents = {
+  /** Throws what the embedder throws. */
+  intentOf(question: string, signal: AbortSignal): Promise<Guess>;
+};
+
+// How many neighbours have a say, each as much as it is near.
+const neighbours = 3;
+
+export function createIntents(embedder: Pick<Embedder, 'embed'>): Intents {
+  const examples = Object.entries(phrases).flatMap(([intent, texts]) =>
+    texts.map((text) => ({ intent: intent as Intent, text })),
+  );
+  let vectors: Promise<Float32Array[]> | undefined;
+  // Once for the life of the process; after a failure the next question tries again.
+  const known = () => {
+    vectors ??= embedder.embed(examples.map(({ text }) => text)).catch((error: unknown) => {
+      vectors = undefined;
+      throw error;
+    });
+    return vectors;
+  };
+
+  return {
+    async intentOf(question, signal) {
+      const ruled = byRule(question);
+      if (ruled !== undefined) return { intent: ruled, likeness: 1 };
+      const [vector] = await embedder.embed([question.slice(0, 400)], signal);
+      const all = await known();
+      if (vector === undefined) return { intent: 'house', likeness: 0 };
+      const near = examples
+        .map(({ intent }, index) => ({ intent, likeness: cosine(vector, all[index] ?? vector) }))
+        .sort((a, b) => b.likeness - a.likeness)
+        .slice(0, neighbours);
+      return strongest(near);
+    },
+  };
+}
+
+function strongest(near: readonly Guess[]): Guess {
+  const votes = new Map<Intent, number>();
+  for (const { intent, likeness } of near) votes.set(intent, (votes.get(intent) ?? 0) + likeness ** 2);
+  const [best] = [...votes].sort((a, b) => b[1] - a[1]);
+  const intent = best?.[0] ?? 'house';
+  return {
+    intent,
+    likeness: Math.max(0, ...near.filter((it) => it.intent === intent).map((it) => it.likeness)),
+  };
+}
+
+/** Of vectors of length 1. */
+export function cosine(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let at = 0; at < a.length; at++) sum += (a[at] ?? 0) * (b[at] ?? 0);
+  return sum;
+}
+
+const code = /\b(?:promo(?:tion)?|discount|coupon|voucher|gutschein|rabatt)?[- ]?code\b/;
+
+/** Only what leaves no doubt. */
+export function byRule(question: string): Intent | undefined {
+  const text = plain(question).trim();
+  const count = wordsOf(text).length;
+  if (
+    codeIn(question) !== undefined &&
+    (code.test(text) || /\b(?:use|apply|redeem|with|einlosen|nutze)\b/.test(text))
+  )
+    return 'promotion';
+  if (
+    /^(?:hi|hello|hey|hallo|good (?:morning|afternoon|evening)|guten (?:tag|morgen|abend)|moin|servus)\b/.test(
+      text,
+    ) &&
+    count <= 3
+  )
+    return 'greeting';
+  if (/^(?:thanks|thank you|thx|danke|cheers|many thanks)\b/.test(text) && count <= 6) return 'thanks';
+  if (/^(?:bye|goodbye|see you|tschuss|auf wiedersehen)\b/.test(text) && count <= 4) return 'bye';
+  if (
+    isYes(text, count) ||
+    /^(?:please )?(?:confirm|place|submit|check ?out)\b(?: (?:it|this|that|now|please|my order|the order))*[.!]*$/.test(
+      text,
+    )
+  )
+    return 'confirm';
+  if (/\bsummar|\bsum up|\bzusammenfass|fass .* zusammen/.test(text))
+    return /\b(?:conversation|chat|we (?:talked|said|discussed)|unterhaltung|gesprach|so far)\b/.test(text)
+      ? 'conversation_summary'
+      : 'document_summary';
+  if (/\b(?:analy[sz]e|sentiment|analysier)/.test(text)) return 'analysis';
+  if (
+    /\b(?:in my (?:basket|cart)|my (?:basket|cart)\b|im warenkorb)/.test(text) &&
+    !/\b(?:add|put|remove)\b/.test(text)
+  )
+    return 'basket';
+  if (
+    /\bwhere(?:'s| is) my (?:order|food|pizza|delivery)|\bstatus of my order|\border status|wo (?:ist|bleibt) mein/.test(
+      text,
+    )
+  )
+    return 'status';
+  return isOrder(text) ? 'order' : undefined;
+}
+
+function isYes(text: string, count: number): boolean {
+  return (
+    count <= 8 &&
+    /^(?:yes|yep|yeah|ok(?:ay)?|sure|ja|jawohl)\b/.test(text) &&
+    /\b(?:place|order|confirm|do it|go ahead|bestell\w*|please|bitte|it)\b|^\w+[.!]*$/.test(text)
+  );
+}
+
+/** An order says what to do, and does not ask how one orders. */
+function isOrder(text: string): boolean {
+  if (/\b(?:how|when|where|why|can i cancel|cancel|storn\w*|minimum)\b/.test(text)) return false;
+  return (
+    /^(?:please |pls |ok,? |and |also )*(?:order|i(?:'ll| will) (?:have|take|order)|add|get me|give me|bring me|bestelle?)\b(?! (?:status|number|history))/.test(
+      text,
+    ) ||
+    /\bi(?:'d| would) like to order\b|\b(?:want|like) to order\b|\bto my (?:order|basket|cart)\b|\b(?:mochte|will|wurde gern\w*) .*\bbestellen\b/.test(
+      text,
+    ) ||
+    /^(?:i(?:'d| would) like|i want|can i (?:have|get)|could i (?:have|get)|ich (?:hatte gerne?|nehme|mochte)) (?:an?|one|two|three|four|five|six|\d+|the|some|eine?n?|zwei|drei)\b(?!.*\b(?:information|info|table|refund|menu|list|receipt|invoice|tisch|question)\b)/.test(
+      text,
+    ) ||
+    /^\d+ ?x? \p{L}/u.test(text)
+  );
+}
+
+// Codes are written in capitals, or right after the word.
+const shouted = /\b(?=[A-Z0-9._-]*[A-Z])(?=[A-Z0-9._-]*\d|[A-Z._-]{5,})[A-Z0-9][A-Z0-9._-]{3,39}\b/;
+const spelled = /\b(?:code|coupon|voucher|gutschein)\s*:?\s*["'„“]?([\p{L}\p{N}][\p{L}\p{N}._-]{2,39})/iu;
+const notCodes = new Set([
+  'please',
+  'for',
+  'that',
+  'which',
+  'today',
+  'bitte',
+  'now',
+  'and',
+  'available',
+  'work',
+  'works',
+  'can',
+  'you',
+  'have',
+  'does',
+  'the',
+  'der',
+  'die',
+  'is',
+  'are',
+]);
+
+/** The promotion code that a text names. */
+export function codeIn(text: string): string | undefined {
+  // A text all in capitals shouts no code in particular.
+  const loud = /\p{Ll}/u.test(text) || !text.includes(' ') ? shouted.exec(text)?.[0] : undefined;
+  if (loud !== undefined) return loud;
+  const after = spelled.exec(text)?.[1];
+  return after === undefined || notCodes.has(after.toLowerCase()) ? undefined : after;
+}

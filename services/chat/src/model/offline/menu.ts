@@ -1,0 +1,224 @@
+/** Answers about which dishes there are: found by the menu's own filters, then checked again here. */
+import type { Dish } from './dishes.ts';
+import { calledTool, dishesIn, type Scene } from './scene.ts';
+import { call, inWords, type Step, say } from './step.ts';
+import { type Wishes, wishesOf, wordsOfWishes } from './wishes.ts';
+import { cite, priced } from './wording.ts';
+import { isAlike, topicsOf } from './words.ts';
+
+const shownMax = 6;
+const foundMax = 20;
+const fewMax = 10;
+// Below it a dish is not what was asked for; what is left of the best one's likeness still is.
+const scoreFloor = 0.27;
+const scoreShare = 0.6;
+const roundsMax = 4;
+
+/** @param subject the question, with the one before where it goes on from that */
+export function menuStep(scene: Scene, subject: string): Step {
+  const wishes = wishesOf(subject);
+  if (scene.tools.has('retrieve_menu')) {
+    const calls = nextCalls(scene, subject, wishes);
+    if (calls.length > 0) return call(...calls.map((input) => ['retrieve_menu', input] as [string, Input]));
+  }
+  const found = calledTool(scene, 'retrieve_menu');
+  const pool = found.length > 0 ? found.flatMap(({ result }) => dishesIn(scene, result)) : scene.dishes;
+  return say(menuAnswer(scene, subject, wishes, pool));
+}
+
+type Input = Record<string, unknown>;
+
+/** Searches that are still to be made; none once the answer is at hand. */
+function nextCalls(scene: Scene, subject: string, wishes: Wishes): Input[] {
+  const made = calledTool(scene, 'retrieve_menu');
+  const last = scene.rounds.at(-1) ?? [];
+  const base = searchOf(subject, wishes);
+  if (made.length === 0) return byDiet(base, wishes);
+  if (scene.rounds.length >= roundsMax) return [];
+  const dishes = last.flatMap(({ result }) => dishesIn(scene, result));
+  if (
+    wishes.category !== undefined &&
+    dishes.length === 0 &&
+    last.every(({ input }) => 'category' in input)
+  ) {
+    // This house may call it otherwise.
+    const { category: _, ...wider } = base;
+    return byDiet(wider, wishes);
+  }
+  return wishes.sort === undefined || dishes.length === 0
+    ? []
+    : beyond(last[0]?.input ?? base, dishes, wishes);
+}
+
+/** Is there one that costs still less, or more? The search is by likeness, and gives a part of the menu. */
+function beyond(input: Input, dishes: readonly Dish[], { sort }: Wishes): Input[] {
+  const prices = dishes.flatMap(({ price }) => (price === null ? [] : [price]));
+  if (prices.length === 0) return [];
+  if (sort === 'dearest') return [{ ...input, min_price: Math.max(...prices) + 1 }];
+  const least = Math.min(...prices);
+  return least <= 0 ? [] : [{ ...input, max_price: least - 1 }];
+}
+
+function searchOf(subject: string, wishes: Wishes): Input {
+  const { minPrice, maxPrice, category, withoutAllergens } = wishes;
+  const isNarrow = wishes.sort !== undefined || withoutAllergens.length > 0 || wishes.withoutWords.length > 0;
+  return {
+    query: subject.slice(0, 1_000),
+    limit: isNarrow || category !== undefined || maxPrice !== undefined ? foundMax : fewMax,
+    ...(minPrice === undefined ? {} : { min_price: minPrice }),
+    ...(maxPrice === undefined ? {} : { max_price: maxPrice }),
+    ...(category === undefined ? {} : { category }),
+    ...(withoutAllergens.length === 0 ? {} : { without_allergens: withoutAllergens }),
+  };
+}
+
+/** What is vegan is vegetarian too, though only one of the two is written on it. */
+function byDiet(base: Input, { tags }: Wishes): Input[] {
+  if (tags.length === 0) return [base];
+  if (!tags.includes('vegetarian') || tags.includes('vegan')) return [{ ...base, tags }];
+  const others = tags.filter((tag) => tag !== 'vegetarian');
+  return [
+    { ...base, tags: [...others, 'vegetarian'] },
+    { ...base, tags: [...others, 'vegan'] },
+  ];
+}
+
+function menuAnswer(scene: Scene, subject: string, wishes: Wishes, pool: readonly Dish[]): string {
+  const { language } = scene;
+  const fitting = sorted(
+    distinctById(pool).filter((dish) => fits(dish, wishes)),
+    wishes,
+  );
+  const { dishes, isExact } = asked(fitting, subject, wishes);
+  if (dishes.length === 0) {
+    return inWords(
+      language,
+      'Nothing on the menu fits that. If you can do with less strict wishes, tell me which.',
+      'Auf der Karte passt nichts dazu. Sagen Sie mir gern, worauf Sie verzichten können.',
+    );
+  }
+  const [first] = dishes;
+  if (wishes.sort !== undefined && isExact && first !== undefined) return extreme(first, wishes, scene);
+  const shown = dishes.slice(0, shownMax);
+  const lines = shown.map((dish) => `- ${priced(dish, language)}${described(dish)}${cite(dish.citation)}`);
+  const more =
+    dishes.length > shown.length
+      ? inWords(language, 'There is more; ask me for it.', 'Es gibt noch mehr.')
+      : '';
+  return [openingOf(scene, wishes, isExact), ...lines, caution(wishes, scene), more]
+    .filter((it) => it !== '')
+    .join('\n');
+}
+
+function openingOf({ language }: Scene, wishes: Wishes, isExact: boolean): string {
+  if (!isExact) {
+    return inWords(
+      language,
+      'I find nothing on the menu that is exactly that. The nearest there is:',
+      'Genau das finde ich auf der Karte nicht. Am nächsten kommt:',
+    );
+  }
+  const said = wordsOfWishes(wishes, language);
+  return said === ''
+    ? inWords(language, 'On the menu there is:', 'Auf der Karte gibt es:')
+    : inWords(language, `On the menu, ${said}:`, `Auf der Karte, ${said}:`);
+}
+
+function extreme(dish: Dish, { sort }: Wishes, { language }: Scene): string {
+  const most = sort === 'dearest';
+  return inWords(
+    language,
+    `The ${most ? 'most expensive' : 'cheapest'} one is ${priced(dish, language)}${described(dish)}${cite(dish.citation)}.`,
+    `Am ${most ? 'teuersten' : 'günstigsten'} ist ${priced(dish, language)}${described(dish)}${cite(dish.citation)}.`,
+  );
+}
+
+function caution({ withoutAllergens }: Wishes, { language }: Scene): string {
+  if (withoutAllergens.length === 0) return '';
+  return inWords(
+    language,
+    'This goes by the declared allergens; please ask the staff about traces.',
+    'Das richtet sich nach den deklarierten Allergenen; nach Spuren fragen Sie bitte das Personal.',
+  );
+}
+
+function described({ description }: Dish): string {
+  return description === '' ? '' : `: ${description.replace(/[.\s]+$/, '')}`;
+}
+
+/** Checked here too: a filter that a tool or an endpoint leaves out must not become an allergic shock. */
+export function fits(dish: Dish, wishes: Wishes): boolean {
+  const { price, tags, allergens } = dish;
+  const words = topicsOf(`${dish.name} ${dish.description}`);
+  const has = (tag: string) => tags.includes(tag) || (tag === 'vegetarian' && tags.includes('vegan'));
+  return (
+    dish.available &&
+    wishes.tags.every(has) &&
+    !wishes.withoutTags.some((tag) => tags.includes(tag)) &&
+    !wishes.withoutAllergens.some((allergen) => allergens.includes(allergen)) &&
+    !wishes.withoutWords.some((word) => topicsOf(word).some((topic) => words.includes(topic))) &&
+    (wishes.minPrice === undefined || (price !== null && price >= wishes.minPrice)) &&
+    (wishes.maxPrice === undefined || (price !== null && price <= wishes.maxPrice))
+  );
+}
+
+// Words that a question about the menu has whatever it asks for.
+const idle = new Set(
+  topicsOf(
+    'menu dish dishes food eat eating order something anything thing things option options recommend recommendation suggest ' +
+      'suggestion want like need looking serve sell offer offering available show list tell give get got today tonight ' +
+      'good best nice popular favourite favorite tasty hungry euro euros eur price under below less cheap cheapest expensive ' +
+      'most least up max free allergic allergy without contain contains find speisekarte karte essen gericht gerichte empfehlen ' +
+      'cost costs kind kinds type types sort people person us meal course hello hi dear thanks',
+  ),
+);
+
+/** Those that are asked for: by their words where they have them, by likeness otherwise. */
+function asked(
+  dishes: readonly Dish[],
+  subject: string,
+  wishes: Wishes,
+): { dishes: readonly Dish[]; isExact: boolean } {
+  const known = topicsOf(wordsOfWishes(wishes, 'en'));
+  const denied = topicsOf(
+    [...wishes.withoutAllergens, ...wishes.withoutWords, ...wishes.withoutTags].join(' '),
+  );
+  const topics = topicsOf(subject).filter(
+    (topic) =>
+      !idle.has(topic) && !/^\d/.test(topic) && ![...known, ...denied].some((word) => isAlike(word, topic)),
+  );
+  const category = wishes.category;
+  const ofCategory = category === undefined ? dishes : dishes.filter((dish) => isOf(dish, category));
+  // What was left of the category after it had to be given up: nothing of that kind is there.
+  if (category !== undefined && ofCategory.length === 0)
+    return { dishes: dishes.slice(0, shownMax), isExact: false };
+  const saying = ofCategory.filter((dish) => {
+    const own = topicsOf(`${dish.name} ${dish.description} ${dish.tags.join(' ')}`);
+    return topics.some((topic) => own.some((word) => isAlike(word, topic)));
+  });
+  if (saying.length > 0) return { dishes: saying, isExact: true };
+  const best = Math.max(0, ...ofCategory.map(({ score }) => score));
+  const isNarrowed = category !== undefined || known.length > 0 || denied.length > 0 || topics.length === 0;
+  const near = isNarrowed
+    ? ofCategory
+    : ofCategory.filter(({ score }) => score >= Math.max(scoreFloor, best * scoreShare));
+  return { dishes: near, isExact: isNarrowed };
+}
+
+function isOf(dish: Dish, category: string): boolean {
+  const [word = category] = topicsOf(category);
+  const own = topicsOf(`${dish.category ?? ''} ${dish.name} ${dish.description} ${dish.tags.join(' ')}`);
+  return own.some((topic) => isAlike(topic, word));
+}
+
+function sorted(dishes: readonly Dish[], { sort }: Wishes): Dish[] {
+  if (sort === undefined) return [...dishes];
+  const sign = sort === 'cheapest' ? 1 : -1;
+  return dishes
+    .filter(({ price }) => price !== null)
+    .sort((a, b) => sign * ((a.price ?? 0) - (b.price ?? 0)));
+}
+
+function distinctById(dishes: readonly Dish[]): Dish[] {
+  return [...new Map(dishes.map((dish) => [dish.id, dish])).values()];
+}
