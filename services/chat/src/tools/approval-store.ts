@@ -1,7 +1,7 @@
 /** SQL of approvals. Every function runs in a transaction of the tenant. */
 import { randomUUIDv7 } from 'node:crypto';
 import type { Client } from '@ragline/postgres/pool';
-import { hashOf } from './ledger.ts';
+import { hashOf, resendHours } from './ledger.ts';
 import type { Quote } from './orders-client.ts';
 
 export type ApprovalState = 'pending' | 'approved' | 'rejected' | 'used' | 'expired' | 'failed';
@@ -73,21 +73,28 @@ export type NewApproval = {
   quote: Quote;
   notes: string | null;
   /** The approval whose price no longer held. */
-  replaces: Pick<Approval, 'id' | 'idempotency_key'> | null;
+  replaces?: Earlier;
 };
+
+type Earlier = Pick<Approval, 'id' | 'idempotency_key'>;
 
 /**
  * How long before its quote an approval ends: the order that it leads to still has to arrive while the quote holds.
  */
 const marginMs = 60_000;
 
-/** Asks anew: an approval of this conversation that still waits makes room, and can no longer be decided. */
+/**
+ * Asks anew: an approval of this conversation that still waits makes room, and can no longer be decided. One that was
+ * approved, and of whose order nobody knows (the orders service did not answer), is replaced under its own key: whatever
+ * became of it, the two are one order.
+ */
 export async function insertApproval(client: Client, it: NewApproval): Promise<NeededApproval> {
   await client.query(
     `UPDATE chat.approval SET state = 'expired', reason = 'replaced'
       WHERE tenant_id = $1 AND conversation_id = $2 AND state = 'pending'`,
     [it.tenant_id, it.conversation_id],
   );
+  const replaces = it.replaces ?? (await findUnsettled(client, it));
   const { quote_token, ...quote } = it.quote;
   const expiresAt = new Date(Date.parse(quote.expires_at) - marginMs).toISOString();
   const shown: ShownQuote = { ...quote, expires_at: expiresAt };
@@ -103,16 +110,41 @@ export async function insertApproval(client: Client, it: NewApproval): Promise<N
       it.user_id,
       it.conversation_id,
       it.turn_id,
-      it.replaces?.id ?? null,
+      replaces?.id ?? null,
       JSON.stringify(shown),
       quote_token,
       quoteHash(shown, quote_token, orderRequest),
       orderRequest,
-      it.replaces?.idempotency_key ?? `chat-approval-${id}`,
+      replaces?.idempotency_key ?? `chat-approval-${id}`,
       expiresAt,
     ],
   );
   return { approval_id: id, quote: shown };
+}
+
+/**
+ * The last approval of the conversation that was decided, while its request may have been placed or may still be: one
+ * without an outcome, or one that was refused while an earlier try of it may be under way (its quote holds for minutes).
+ * Not when the key is so old that the orders service may forget it before the new one has come to its end.
+ */
+async function findUnsettled(
+  client: Client,
+  { tenant_id, conversation_id }: Pick<NewApproval, 'tenant_id' | 'conversation_id'>,
+): Promise<Earlier | undefined> {
+  const { rows } = await client.query<Earlier>(
+    `SELECT id, idempotency_key FROM (
+       SELECT id, idempotency_key, state, reason, created_at FROM chat.approval
+        WHERE tenant_id = $1 AND conversation_id = $2 AND state IN ('approved', 'used', 'failed')
+        ORDER BY id DESC LIMIT 1
+     ) latest
+     WHERE (state = 'approved' OR state = 'failed' AND reason <> 'idempotency_key_reused'
+              AND created_at > clock_timestamp() - interval '1 hour')
+       AND NOT EXISTS (SELECT FROM chat.tool_call call
+                        WHERE call.tenant_id = $1 AND call.idempotency_key = latest.idempotency_key
+                          AND call.claimed_at < clock_timestamp() - make_interval(hours => $3))`,
+    [tenant_id, conversation_id, resendHours - 1],
+  );
+  return rows[0];
 }
 
 export type NeededApproval = { approval_id: string; quote: ShownQuote };

@@ -6,7 +6,6 @@
  * A crash after the claim sends the same bytes under the same key again, and the orders service answers with the order
  * that there is. See docs/decisions/0120.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, inTenant, type Pool } from '@ragline/postgres/pool';
 import { z } from 'zod';
 import {
@@ -17,13 +16,14 @@ import {
   type NeededApproval,
   quoteHash,
 } from './approval-store.ts';
-import { claimEffect, type Effect, settleEffect } from './ledger.ts';
+import { claimEffect, type Effect, findResult, settleEffect, settleOther } from './ledger.ts';
 import { type Order, type OrdersClient, type Quote, quoteShape } from './orders-client.ts';
 import { OrdersError } from './orders-error.ts';
 import type { ToolCaller } from './tool.ts';
 
 export type Executed =
-  | { kind: 'ordered'; order: Order }
+  /** `earlier`: it is an order that was approved before and whose answer never came; this one was not placed besides. */
+  | { kind: 'ordered'; order: Order; earlier?: true }
   /** Nothing was placed; `approval` is a new one, when the price is another and the customer may approve that. */
   | { kind: 'refused'; code: string; detail: string; approval?: NeededApproval }
   | { kind: 'rejected' }
@@ -35,12 +35,7 @@ export type ExecutionParts = {
   orders: Pick<OrdersClient, 'place'>;
   /** Called by name before and after each step; for tests, which end the worker there. */
   failpoint?: ((name: string) => Promise<void> | void) | undefined;
-  /** Waits between tries of one execution, in ms; how many there are is how often it is tried again. */
-  retryDelaysMs?: readonly number[];
 };
-
-/** Short, because a reader waits: what lasts longer is the turn's to try again. */
-const usualRetryDelaysMs = [100, 400, 1_500];
 
 type Plan =
   | { kind: 'place'; approval: Approval; effect: Effect; predecessors: Approval[] }
@@ -55,7 +50,7 @@ export type ExecuteApproval = (approvalId: string, caller: ToolCaller) => Promis
  * Throws CutError when a younger worker has the turn.
  */
 export function approvalExecution(parts: ExecutionParts): ExecuteApproval {
-  const { pool, orders, failpoint = () => {}, retryDelaysMs = usualRetryDelaysMs } = parts;
+  const { pool, orders, failpoint = () => {} } = parts;
 
   return async function executeApproval(approvalId, caller) {
     await failpoint('execute.begin');
@@ -80,41 +75,49 @@ export function approvalExecution(parts: ExecutionParts): ExecuteApproval {
     if (approval?.user_id !== caller.user_id || approval.conversation_id !== caller.conversation_id) {
       return refusal('not_found', 'There is no such approval.');
     }
-    if (approval.state === 'rejected') return { kind: 'known', result: { kind: 'rejected' } };
-    // Only a decision leads here, so anything else is a caller that made none.
-    if (approval.state === 'pending') return refusal('not_approved', 'The customer has not approved this.');
-    if (approval.state === 'expired') return refusal('expired', 'The offer has expired.');
+    const effect = effectOf(approval, caller);
+    switch (approval.state) {
+      case 'rejected':
+        return { kind: 'known', result: { kind: 'rejected' } };
+      case 'pending':
+        // Only a decision leads here, so this is a caller that has none.
+        return refusal('not_approved', 'The customer has not approved this.');
+      case 'expired':
+        return refusal('expired', 'The offer has expired.');
+      case 'used':
+      case 'failed': {
+        const found = await findResult(client, effect);
+        if (found === undefined) return refusal(approval.reason ?? 'failed', 'This offer is over.');
+        return known(found);
+      }
+      case 'approved':
+    }
     const { quote, quote_token, order_request } = approval;
     if (quoteHash(quote, quote_token, order_request) !== approval.quote_hash) {
       return refusal('quote_changed', 'What was approved is not what is stored.');
     }
-    const effect = effectOf(approval, caller);
     const claim = await claimEffect(client, effect);
     await failpoint('claim.claimed');
-    if (claim.kind === 'done') return { kind: 'known', result: executedFrom(claim.result) };
-    if (claim.kind === 'blocked') {
-      const result: Executed = { kind: 'blocked', code: claim.reason };
-      if (approval.state === 'approved') await conclude(client, approval, result);
-      return { kind: 'known', result };
+    if (claim.kind === 'claimed') {
+      return { kind: 'place', approval, effect, predecessors: await predecessorsOf(client, approval) };
     }
-    return { kind: 'place', approval, effect, predecessors: await predecessorsOf(client, approval) };
+    const plan = known(claim);
+    if (claim.kind === 'blocked') await conclude(client, approval, plan.result);
+    return plan;
   }
 
   async function place(plan: Extract<Plan, { kind: 'place' }>, caller: ToolCaller): Promise<Outcome> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await failpoint('order.send');
-        const { order_request, idempotency_key } = plan.approval;
-        const order = await orders.place(caller, order_request, idempotency_key);
-        return { kind: 'ordered', order };
-      } catch (error) {
-        if (!(error instanceof OrdersError)) throw error;
-        if (error.code === 'idempotency_key_reused') return earlierOrder(plan, caller, error);
-        if (!error.retriable) return { kind: 'refused', error };
-        const wait = retryDelaysMs[attempt];
-        if (wait === undefined) throw error;
-        await delay(wait, undefined, { signal: caller.signal });
-      }
+    const { approval } = plan;
+    try {
+      await failpoint('order.send');
+      const order = await orders.place(caller, approval.order_request, approval.idempotency_key);
+      return { kind: 'ordered', order, of: approval };
+    } catch (error) {
+      // Trying again is the turn's, which knows how long its reader waits.
+      if (!(error instanceof OrdersError) || error.retriable) throw error;
+      return error.code === 'idempotency_key_reused'
+        ? earlierOrder(plan, caller)
+        : { kind: 'refused', error };
     }
   }
 
@@ -125,25 +128,22 @@ export function approvalExecution(parts: ExecutionParts): ExecuteApproval {
   async function earlierOrder(
     { predecessors, approval }: Extract<Plan, { kind: 'place' }>,
     caller: ToolCaller,
-    reused: OrdersError,
   ): Promise<Outcome> {
     for (const earlier of predecessors) {
       try {
         await failpoint('order.earlier');
-        return {
-          kind: 'ordered',
-          order: await orders.place(caller, earlier.order_request, approval.idempotency_key),
-        };
+        const order = await orders.place(caller, earlier.order_request, approval.idempotency_key);
+        return { kind: 'ordered', order, of: earlier };
       } catch (error) {
         if (!(error instanceof OrdersError) || error.code !== 'idempotency_key_reused') throw error;
       }
     }
-    return { kind: 'blocked', code: reused.code };
+    return { kind: 'blocked', code: 'idempotency_key_reused' };
   }
 
   async function settle(
     client: Client,
-    { approval, effect }: Extract<Plan, { kind: 'place' }>,
+    { approval, effect, predecessors }: Extract<Plan, { kind: 'place' }>,
     caller: ToolCaller,
     outcome: Outcome,
   ): Promise<Executed> {
@@ -155,6 +155,7 @@ export function approvalExecution(parts: ExecutionParts): ExecuteApproval {
     await failpoint('settle.settled');
     if (settled.kind === 'done') return executedFrom(settled.result);
     await conclude(client, approval, settled.result);
+    if (outcome.kind !== 'refused') await closeEarlier(client, predecessors, outcome);
     await failpoint('settle.commit');
     return settled.result;
   }
@@ -165,7 +166,11 @@ export function approvalExecution(parts: ExecutionParts): ExecuteApproval {
     caller: ToolCaller,
     outcome: Outcome,
   ): Promise<Executed> {
-    if (outcome.kind !== 'refused') return outcome;
+    if (outcome.kind === 'blocked') return outcome;
+    if (outcome.kind === 'ordered') {
+      const { order, of } = outcome;
+      return of.id === approval.id ? { kind: 'ordered', order } : { kind: 'ordered', order, earlier: true };
+    }
     const { code, message: detail, members } = outcome.error;
     const quote = code === 'price_changed' ? quoteFrom(members.quote) : undefined;
     if (quote === undefined) return { kind: 'refused', code, detail };
@@ -184,9 +189,28 @@ export function approvalExecution(parts: ExecutionParts): ExecuteApproval {
 }
 
 type Outcome =
-  | { kind: 'ordered'; order: Order }
+  /** `of`: which approval the order is of, this one or one that it replaces. */
+  | { kind: 'ordered'; order: Order; of: Approval }
   | { kind: 'refused'; error: OrdersError }
   | { kind: 'blocked'; code: string };
+
+/** The key has had its one order, or cannot be used any more: nothing that shares it is placed from now on. */
+async function closeEarlier(
+  client: Client,
+  predecessors: readonly Approval[],
+  outcome: Exclude<Outcome, { kind: 'refused' }>,
+): Promise<void> {
+  for (const { tenant_id, id } of predecessors) {
+    const earlier = await lockApproval(client, tenant_id, id);
+    if (earlier?.state !== 'approved') continue;
+    const result: Executed =
+      outcome.kind === 'ordered' && outcome.of.id === id
+        ? { kind: 'ordered', order: outcome.order }
+        : { kind: 'refused', code: 'replaced', detail: 'A newer order has taken the place of this one.' };
+    await settleOther(client, earlier.tenant_id, callKeyOf(earlier), result);
+    await conclude(client, earlier, result);
+  }
+}
 
 /** What became of what was approved. */
 async function conclude(client: Client, { tenant_id, id }: Approval, result: Executed): Promise<void> {
@@ -198,10 +222,12 @@ async function conclude(client: Client, { tenant_id, id }: Approval, result: Exe
   );
 }
 
+const callKeyOf = ({ id }: Approval) => `approval:${id}`;
+
 function effectOf(approval: Approval, caller: ToolCaller): Effect {
   return {
     caller,
-    call_key: `approval:${approval.id}`,
+    call_key: callKeyOf(approval),
     tool: 'confirm',
     effect: 'orders.place',
     args_hash: approval.quote_hash,
@@ -226,6 +252,12 @@ async function predecessorsOf(client: Client, approval: Approval): Promise<Appro
 
 function refusal(code: string, detail: string): Plan {
   return { kind: 'known', result: { kind: 'refused', code, detail } };
+}
+
+function known(claim: { kind: 'done'; result: unknown } | { kind: 'blocked'; reason: string }) {
+  const result: Executed =
+    claim.kind === 'done' ? executedFrom(claim.result) : { kind: 'blocked', code: claim.reason };
+  return { kind: 'known', result } as const;
 }
 
 const resultShape = z.custom<Executed>(

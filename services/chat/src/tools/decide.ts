@@ -7,18 +7,19 @@ import { type Approval, lockApproval } from './approval-store.ts';
 export const decisions = ['approve', 'reject'] as const;
 export type Decision = (typeof decisions)[number];
 
-/** Makes the turn that carries the decision out, in the decision's transaction. */
+/**
+ * Makes the turn that carries the decision out, in the decision's transaction. Asked again, gives the same turn, which
+ * runs again where it had failed for want of an answer.
+ */
 export type RequestApproval = (
   client: Client,
-  request: {
-    who: { tenant_id: string; user_id: string; roles: readonly string[] };
-    conversation_id: string;
-    approval_id: string;
-  },
-) => Promise<{ turn_id: string; answer_id: string }>;
+  request: Who & { conversation_id: string; approval_id: string },
+) => Promise<{ turn_id: string; message_id: string }>;
+
+type Who = { tenant_id: string; user_id: string; roles: readonly string[] };
 
 export type Deciding = {
-  who: { tenant_id: string; user_id: string; roles: readonly string[] };
+  who: Who;
   conversation_id: string;
   approval_id: string;
   decision: Decision;
@@ -49,11 +50,17 @@ export async function decideApproval(
   deciding: Deciding,
 ): Promise<Decided> {
   const { who, approval_id, conversation_id } = deciding;
+  const ask = (client: Client) => requestApproval(client, { ...who, conversation_id, approval_id });
   // What is thrown would roll back that the approval has expired: so the verdict comes out of the transaction first.
   const verdict = await inTenant(pool, who.tenant_id, async (client): Promise<Verdict | undefined> => {
     const approval = await lockApproval(client, who.tenant_id, approval_id);
     if (approval?.user_id !== who.user_id || approval.conversation_id !== conversation_id) return undefined;
-    if (approval.state !== 'pending') return earlierVerdict(approval, deciding.decision);
+    if (approval.state !== 'pending') {
+      const earlier = earlierVerdict(approval, deciding.decision);
+      // Its turn may have given up because the orders service was away: saying it again tries it again.
+      if (approval.state === 'approved' && earlier.kind === 'decided') await ask(client);
+      return earlier;
+    }
     if (approval.is_late) {
       await client.query(
         "UPDATE chat.approval SET state = 'expired', reason = 'too_late' WHERE tenant_id = $1 AND id = $2",
@@ -61,7 +68,7 @@ export async function decideApproval(
       );
       return { kind: 'over', why: reasons.too_late };
     }
-    const turn = await requestApproval(client, { who, conversation_id, approval_id });
+    const turn = await ask(client);
     const { rows } = await client.query<{ decided_at: Date }>(
       `UPDATE chat.approval SET state = $3, decided_at = clock_timestamp(), decision_turn_id = $4, decision_message_id = $5
         WHERE tenant_id = $1 AND id = $2 RETURNING decided_at`,
@@ -70,7 +77,7 @@ export async function decideApproval(
         approval_id,
         deciding.decision === 'approve' ? 'approved' : 'rejected',
         turn.turn_id,
-        turn.answer_id,
+        turn.message_id,
       ],
     );
     return {
@@ -80,7 +87,7 @@ export async function decideApproval(
         decision: deciding.decision,
         decided_at: rows[0]?.decided_at.toISOString() ?? new Date().toISOString(),
         turn_id: turn.turn_id,
-        message_id: turn.answer_id,
+        message_id: turn.message_id,
       },
     };
   });

@@ -104,6 +104,36 @@ export async function settleEffect<T extends object>(
   return { kind: 'first', result };
 }
 
+/** What became of an effect; undefined while nothing has. Holds nothing. */
+export async function findResult(
+  client: Client,
+  { caller, call_key }: Effect,
+): Promise<Exclude<Claim, { kind: 'claimed' }> | undefined> {
+  const { rows } = await client.query<Pick<Row, 'state' | 'result'>>(
+    'SELECT state, result FROM chat.tool_call WHERE tenant_id = $1 AND call_key = $2',
+    [caller.tenant_id, call_key],
+  );
+  const [row] = rows;
+  if (row === undefined || row.state === 'claimed') return undefined;
+  return row.state === 'done'
+    ? { kind: 'done', result: row.result }
+    : { kind: 'blocked', reason: reasonOf(row.result) };
+}
+
+/** Notes the result of an effect that another one has settled as well, whoever had claimed it. */
+export async function settleOther(
+  client: Client,
+  tenantId: string,
+  callKey: string,
+  result: object,
+): Promise<void> {
+  await client.query(
+    `UPDATE chat.tool_call SET state = 'done', result = $3, done_at = clock_timestamp()
+      WHERE tenant_id = $1 AND call_key = $2 AND state = 'claimed'`,
+    [tenantId, callKey, JSON.stringify(result)],
+  );
+}
+
 /** An effect in this database: claimed, had and settled in the caller's transaction. */
 export async function effectOnce<T extends object>(
   client: Client,

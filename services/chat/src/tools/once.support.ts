@@ -135,7 +135,7 @@ async function dying(
     if (border === 'late') setImmediate(() => death.abort(new Killed()));
     return border;
   });
-  const execute = approvalExecution({ pool, orders, failpoint, retryDelaysMs: [] });
+  const execute = approvalExecution({ pool, orders, failpoint });
   try {
     await execute(approvalId, callerIn(conversation, { generation, signal: death.signal }));
   } catch (error) {

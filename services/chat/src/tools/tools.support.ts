@@ -118,7 +118,7 @@ export async function openDesk(options: {
     ...options.parts,
   };
   const registry = await createToolRegistry({ folder, parts, metrics, log: testLog });
-  const execute = approvalExecution({ pool, orders, retryDelaysMs: [] });
+  const execute = approvalExecution({ pool, orders });
   return {
     fake,
     metrics,
@@ -130,7 +130,7 @@ export async function openDesk(options: {
     /** A decision without its turn: executing is the test's. */
     decide: (it: Conversation, approval_id: string, decision: Decision = 'approve') =>
       decideApproval(
-        { pool, requestApproval: async () => ({ turn_id: randomUUIDv7(), answer_id: randomUUIDv7() }) },
+        { pool, requestApproval: async () => ({ turn_id: randomUUIDv7(), message_id: randomUUIDv7() }) },
         { who: { ...it, roles: ['customer'] }, conversation_id: it.conversation_id, approval_id, decision },
       ),
     async stop() {

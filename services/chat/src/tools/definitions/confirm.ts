@@ -63,7 +63,6 @@ export default defineTool({
           turn_id,
           quote,
           notes: notes ?? null,
-          replaces: null,
         };
         return insertApproval(client, terms);
       });
