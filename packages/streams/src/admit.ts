@@ -106,5 +106,11 @@ function withValue(envelope: Omit<DecodedEvent, 'schema' | 'value'>, decoded: Ow
       return { ...envelope, schema: decoded.name, value: decoded.value };
     case 'dead_letter_v1':
       return { ...envelope, schema: decoded.name, value: decoded.value };
+    case 'chat_request_v1':
+      return { ...envelope, schema: decoded.name, value: decoded.value };
+    case 'chat_event_v1':
+      return { ...envelope, schema: decoded.name, value: decoded.value };
+    case 'llm_call_v1':
+      return { ...envelope, schema: decoded.name, value: decoded.value };
   }
 }
