@@ -102,8 +102,9 @@ $$;
 
 -- The nearest chunks of a tenant, in one round trip, under its policies.
 --
--- p_path: exact measures every chunk that the filter lets through; index goes along the vectors' index, on and on until
--- p_limit rows have passed the filter or its bound is reached; tagged is exact among what has all of p_tags.
+-- p_path: exact measures every chunk of the tenant and then filters, which is quickest where there are few; filtered measures
+-- what the filter lets through; tagged does so among what has all of p_tags, by an index of them; index goes along the vectors'
+-- index, on and on until p_limit rows have passed the filter or its bound is reached.
 -- Null filters let everything through, but p_available: null stands for what is not unavailable.
 CREATE FUNCTION chat.search_chunks(
   p_tenant uuid, p_model text, p_query halfvec, p_path text, p_limit integer, p_breadth integer,
@@ -116,8 +117,7 @@ CREATE FUNCTION chat.search_chunks(
 AS $$
 DECLARE
   v_table  text := (SELECT m.table_name FROM chat.embedding_model m WHERE m.id = p_model);
-  -- The tenant is named here and demanded by the policies.
-  v_from   text := format($sql$FROM chat.%I e JOIN chat.chunk c ON c.id = e.chunk_id WHERE e.tenant_id = $1 AND c.tenant_id = $1$sql$, v_table);
+  v_filter text;
   v_near   text;
 BEGIN
   IF v_table IS NULL THEN
@@ -125,8 +125,8 @@ BEGIN
   END IF;
   PERFORM set_config('ragline.tenant_id', p_tenant::text, true);
 
-  -- Only what is asked for stands in the statement, which is planned for it.
-  v_from := v_from
+  -- The tenant is named here and demanded by the policies. Only what is asked for stands in the statement, which is planned for it.
+  v_filter := 'c.tenant_id = $1'
     || CASE WHEN p_available IS NULL THEN ' AND c.available IS NOT FALSE' ELSE ' AND c.available = $4' END
     || CASE WHEN p_kinds IS NULL THEN '' ELSE ' AND c.kind = ANY ($5)' END
     || CASE WHEN p_categories IS NULL THEN '' ELSE ' AND lower(c.category) = ANY ($6)' END
@@ -136,15 +136,27 @@ BEGIN
     || CASE WHEN p_without IS NULL THEN '' ELSE ' AND NOT c.allergens && $10' END
     || CASE WHEN p_path = 'tagged' THEN ' AND c.id IN (SELECT chat.chunks_with_tags($9))' ELSE '' END;
 
-  IF p_path = 'index' THEN
-    PERFORM set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', p_breadth::text, true),
-      set_config('ivfflat.iterative_scan', 'relaxed_order', true), set_config('ivfflat.probes', (p_breadth / 10 + 1)::text, true);
-    v_near := 'SELECT e.chunk_id, e.embedding <=> $2 AS distance ' || v_from || ' ORDER BY e.embedding <=> $2 LIMIT $3';
-  ELSE
-    -- Materialised before it is sorted, so that no index of vectors can come in between.
-    v_near := 'WITH c AS MATERIALIZED (SELECT e.chunk_id, e.embedding <=> $2 AS distance ' || v_from
-      || ') SELECT c.chunk_id, c.distance FROM c ORDER BY c.distance LIMIT $3';
-  END IF;
+  CASE p_path
+    WHEN 'exact' THEN
+      v_near := $sql$
+        WITH measured AS MATERIALIZED (SELECT e.chunk_id, e.embedding <=> $2 AS distance FROM chat.%1$I e WHERE e.tenant_id = $1)
+        SELECT m.chunk_id, m.distance FROM measured m JOIN chat.chunk c ON c.id = m.chunk_id WHERE %2$s
+         ORDER BY m.distance LIMIT $3$sql$;
+    WHEN 'filtered', 'tagged' THEN
+      -- Materialised before it is sorted, so that no index of vectors can come in between.
+      v_near := $sql$
+        WITH measured AS MATERIALIZED (
+          SELECT e.chunk_id, e.embedding <=> $2 AS distance FROM chat.%1$I e JOIN chat.chunk c ON c.id = e.chunk_id
+           WHERE e.tenant_id = $1 AND %2$s)
+        SELECT m.chunk_id, m.distance FROM measured m ORDER BY m.distance LIMIT $3$sql$;
+    WHEN 'index' THEN
+      PERFORM set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', p_breadth::text, true),
+        set_config('ivfflat.iterative_scan', 'relaxed_order', true), set_config('ivfflat.probes', (p_breadth / 10 + 1)::text, true);
+      v_near := $sql$
+        SELECT e.chunk_id, e.embedding <=> $2 AS distance FROM chat.%1$I e JOIN chat.chunk c ON c.id = e.chunk_id
+         WHERE e.tenant_id = $1 AND %2$s ORDER BY e.embedding <=> $2 LIMIT $3$sql$;
+  END CASE;
+  v_near := format(v_near, v_table, v_filter);
 
   RETURN QUERY EXECUTE format($sql$
     WITH near AS MATERIALIZED (%1$s)

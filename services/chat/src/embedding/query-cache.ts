@@ -16,6 +16,8 @@ export type QueryCache = {
   get(tenantId: string, model: EmbeddingModel, query: string): Promise<Float32Array | undefined>;
   /** Never throws and waits for nobody. */
   put(tenantId: string, model: EmbeddingModel, query: string, vector: Float32Array): void;
+  /** The end of the first attempt to reach Redis, whatever came of it. */
+  connected(): Promise<void>;
   stop(): void;
 };
 
@@ -71,6 +73,7 @@ export function createQueryCache({ redisUrl, keptMs, log, metrics }: QueryCacheO
       near.put(key, vector);
       far?.put(key, Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString('base64'));
     },
+    connected: async () => far?.connected,
     stop: () => far?.stop(),
   };
 }
@@ -115,7 +118,10 @@ function redisCache(options: QueryCacheOptions & { redisUrl: string }) {
   client.on('ready', () => {
     isAway = false;
   });
-  void client.connect().catch(() => {});
+  const connected = client.connect().then(
+    () => {},
+    () => {},
+  );
   const reads = createBreaker({
     name: 'redis',
     call: (key: string) => client.get(key),
@@ -125,6 +131,7 @@ function redisCache(options: QueryCacheOptions & { redisUrl: string }) {
   });
 
   return {
+    connected,
     async get(key: string): Promise<string | undefined> {
       if (!client.isReady) return undefined;
       return (await reads.fire(key).catch(() => null)) ?? undefined;

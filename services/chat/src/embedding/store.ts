@@ -1,5 +1,5 @@
 /** Models and their vectors in Postgres. Callers open the transaction: a tenant's, or one for all (scope 'operator'). */
-import type { Client } from '@ragline/postgres/pool';
+import type { Pool } from '@ragline/postgres/pool';
 import type { EmbeddingModel } from './embedder.ts';
 
 /** active: searched; filling: kept up to date beside it, to be switched to, or back to; retired: no longer written. */
@@ -22,7 +22,7 @@ export type MissingVector = {
   content_hash: string;
 };
 
-type Db = Pick<Client, 'query'>;
+type Db = Pick<Pool, 'query'>;
 
 export const embeddingStore = {
   /** Registers a model and makes its table, when they are not there. Throws when its id belongs to another version. */

@@ -108,7 +108,9 @@ export function createRetriever({ pool, embedders, cache, settings, metrics }: R
     searches.inc({ path: index, repeated: used === 'short' ? 'yes' : 'no' });
     if (used === 'whole') return { found, path: index };
     // The index gives up at a bound. There may be more rows, and only measuring all of them tells.
-    const all = await stages.run('repeat', () => searchChunks(pool, { ...search, path: 'exact', breadth }));
+    const all = await stages.run('repeat', () =>
+      searchChunks(pool, { ...search, path: 'filtered', breadth }),
+    );
     return { found: all, path: 'exact' as const };
   }
 

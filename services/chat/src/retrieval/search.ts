@@ -4,8 +4,11 @@ import { vectorText } from '../embedding/store.ts';
 import type { Chunk, Filter } from './chunk.ts';
 import type { Rankable } from './rank.ts';
 
-/** exact measures each; index goes along the vectors' index; tagged is exact among what has all the tags. */
-export type SearchPath = 'exact' | 'index' | 'tagged';
+/**
+ * exact measures every chunk and then filters; filtered the other way round, and tagged as well, by the index of tags: all
+ * three miss nothing. index goes along the vectors' index.
+ */
+export type SearchPath = 'exact' | 'filtered' | 'tagged' | 'index';
 export type Search = {
   tenantId: string;
   modelId: string;
