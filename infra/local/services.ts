@@ -86,6 +86,7 @@ function ownSettings(instance: Instance, context: ServiceContext): Record<string
       CURSOR_KEYS: cursorKeys,
       IDENTITY_URL: urlOf(context, 'identity'),
       ORDERS_URL: urlOf(context, 'orders'),
+      CHAT_URL: urlOf(context, 'chat'),
       ALLOWED_ORIGINS: originsOf(context),
     }),
     'dead-letters': () => ({

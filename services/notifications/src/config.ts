@@ -30,6 +30,8 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
     identityUrl: env.url('IDENTITY_URL'),
     /** Asked who owns an order, when a customer subscribes to one. */
     ordersUrl: env.optional('ORDERS_URL'),
+    /** Asked whose a conversation is. */
+    chatUrl: env.optional('CHAT_URL'),
     cursorKeys: env.secret('CURSOR_KEYS'),
     allowedOrigins: env.list('ALLOWED_ORIGINS', ['http://localhost:8080', 'http://127.0.0.1:8080']),
     rateLimits: env.choice('RAGLINE_RATE_LIMITS', ['on', 'off'], 'on') === 'on',

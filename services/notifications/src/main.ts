@@ -2,7 +2,7 @@
  * notifications: tells everyone concerned that an order moved.
  *
  *   orders.v1 → group notifications → notification rows → outbox → notifications.v1
- *   orders.v1, notifications.v1 (all partitions, no group) → live plane → WebSocket, SSE
+ *   orders.v1, notifications.v1, chat.events.v1 (all partitions, no group) → live plane → WebSocket, SSE
  */
 import { createPool } from '@ragline/postgres/pool';
 import { createHealth } from '@ragline/runtime/health';
@@ -65,6 +65,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
       cursorKeys: config.cursorKeys,
       identityUrl: config.identityUrl,
       ordersUrl: config.ordersUrl,
+      chatUrl: config.chatUrl,
       allowedOrigins: config.allowedOrigins,
       rateLimits: config.rateLimits,
       tracing: config.otlpEndpoint !== undefined,

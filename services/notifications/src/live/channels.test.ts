@@ -20,6 +20,12 @@ describe('channels', () => {
     assert.deepEqual(kindsOf('orders', 'operator'), ['user:u']);
   });
 
+  it('give a conversation to its owner alone, whatever the role', () => {
+    for (const role of ['customer', 'staff', 'admin', 'operator'] as const) {
+      assert.deepEqual(kindsOf(`conversation:${orderId}`, role), ['owned:u']);
+    }
+  });
+
   it('are none under any other name', () => {
     for (const name of [
       '',
@@ -27,7 +33,11 @@ describe('channels', () => {
       'orders:',
       'orders:x',
       `orders:${orderId}x`,
-      `conversation:${orderId}`,
+      'conversation',
+      'conversation:',
+      `conversations:${orderId}`,
+      `conversation:${orderId}x`,
+      `orders:${orderId} conversation:${orderId}`,
       'Orders',
     ]) {
       assert.equal(channelFrom(name), undefined, name);

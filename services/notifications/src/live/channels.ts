@@ -5,26 +5,31 @@ import type { Selector } from './subscription.ts';
 /** Indexes of the topics in the core; their order is that of the vectors in a cursor. */
 export const ordersTopic = 0;
 export const notificationsTopic = 1;
+export const conversationsTopic = 2;
 
 export type Channel =
   | { kind: 'orders'; name: string }
   | { kind: 'order'; name: string; orderId: string }
-  | { kind: 'notifications'; name: string };
+  | { kind: 'notifications'; name: string }
+  | { kind: 'conversation'; name: string; conversationId: string };
 
-const orderChannel = /^orders:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+const oneOfMany = /^(orders|conversation):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
-/** undefined for what is no channel; `conversation:{id}` becomes one when chat exists. */
+/** undefined for what is no channel. */
 export function channelFrom(name: string): Channel | undefined {
   if (name === 'orders') return { kind: 'orders', name };
   if (name === 'notifications') return { kind: 'notifications', name };
-  const [, orderId] = orderChannel.exec(name) ?? [];
-  return orderId === undefined ? undefined : { kind: 'order', name, orderId };
+  const [, kind, id] = oneOfMany.exec(name) ?? [];
+  if (id === undefined) return undefined;
+  return kind === 'orders'
+    ? { kind: 'order', name, orderId: id }
+    : { kind: 'conversation', name, conversationId: id };
 }
 
 /**
  * What the caller may have of a channel; no two selectors match the same record. Customers see their own orders,
  * staff and admins their tenant's. Of notifications everyone has the own ones, staff also those for all staff
- * (their records name no user).
+ * (their records name no user). A conversation is its owner's alone.
  */
 export function selectorsOf(channel: Channel, principal: Principal): Selector[] {
   const { user_id: user } = principal;
@@ -48,6 +53,16 @@ export function selectorsOf(channel: Channel, principal: Principal): Selector[] 
           ]
         : [{ ...own, user }];
     }
+    case 'conversation':
+      return [
+        {
+          topic: conversationsTopic,
+          channel: channel.name,
+          kind: 'owned',
+          key: channel.conversationId,
+          user,
+        },
+      ];
   }
 }
 

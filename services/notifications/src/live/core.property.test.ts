@@ -5,7 +5,7 @@
 import { setImmediate as settled } from 'node:timers/promises';
 import { describe, it } from 'mocha';
 import { createClient, createInstance, type Rights } from './core.model.ts';
-import { createLog, notices, orders, type Random, randomFrom } from './log.model.ts';
+import { answers, createLog, notices, orders, type Random, randomFrom } from './log.model.ts';
 
 // More schedules than the suite has time for: RAGLINE_SCHEDULES=5000.
 const schedules = Number(process.env.RAGLINE_SCHEDULES ?? 30);
@@ -81,6 +81,7 @@ function someRights(random: Random): Rights {
   const tenant = `tenant${Math.floor(random() * 3)}`;
   const user = `user${Math.floor(random() * 3)}`;
   const key = `order${Math.floor(random() * 8)}`;
+  const talk = `talk${Math.floor(random() * 8)}`;
   const kinds: Rights[] = [
     {
       tenant,
@@ -108,7 +109,22 @@ function someRights(random: Random): Rights {
         { topic: orders, channel: 'orders', kind: 'tenant' },
         { topic: notices, channel: 'notices', kind: 'user', user },
       ],
-      mayHave: (it) => it.tenant === tenant && (it.topic === orders || it.user === user),
+      mayHave: (it) =>
+        it.tenant === tenant && (it.topic === orders || (it.topic === notices && it.user === user)),
+    },
+    {
+      tenant,
+      selectors: [{ topic: answers, channel: `conversation:${talk}`, kind: 'owned', key: talk, user }],
+      mayHave: (it) => it.tenant === tenant && it.topic === answers && it.user === user && it.key === talk,
+    },
+    {
+      tenant,
+      selectors: [
+        { topic: orders, channel: 'orders', kind: 'user', user },
+        { topic: notices, channel: 'notices', kind: 'user', user },
+        { topic: answers, channel: `conversation:${talk}`, kind: 'owned', key: talk, user },
+      ],
+      mayHave: (it) => it.tenant === tenant && it.user === user && (it.topic !== answers || it.key === talk),
     },
   ];
   const rights = kinds[Math.floor(random() * kinds.length)] ?? kinds[0];

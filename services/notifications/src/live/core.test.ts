@@ -3,7 +3,7 @@ import { createCursorSealer } from '@ragline/streams/cursor';
 import type { FetchedPartition } from '@ragline/streams/tail-records';
 import { describe, it } from 'mocha';
 import { createLiveCore, type LiveLimits } from './core.ts';
-import type { Outlet } from './subscription.ts';
+import type { Outlet, Selector } from './subscription.ts';
 
 const sealer = createCursorSealer({ keys: '1:a secret of this test' });
 const everything = [{ topic: 0, channel: 'orders', kind: 'tenant' }] as const;
@@ -54,6 +54,26 @@ describe('the core of the live plane', () => {
     await scene.core.ingest([records(0, 50)]);
     scene.core.ring.drop(() => true);
     assert.equal(scene.core.ring.stats().bytes, 0);
+  });
+
+  it('tells a gap when the cursor knows fewer topics than are asked for, and takes what it knows of them', async () => {
+    const scene = aScene({}, ['orders', 'notifications', 'conversations']);
+    await scene.core.ingest([records(0, 5)]);
+    // Of before there were conversations: two topics, of which one is asked for, then all.
+    const older = sealer.seal([
+      { epoch: 7, next: [3] },
+      { epoch: 8, next: [0] },
+    ]);
+    const same = scene.client(older);
+    await scene.settle();
+    assert.deepEqual([same.gaps(), same.types().filter((it) => it === 'event').length], [[], 2]);
+    const more = scene.client(older, [
+      ...everything,
+      { topic: 2, channel: 'conversation:c', kind: 'owned', key: 'c', user: 'u' },
+    ]);
+    assert.deepEqual(more.gaps(), ['epoch_changed', 'epoch_changed']);
+    await scene.core.ingest([records(5, 1)]);
+    assert.equal(more.types().at(-1), 'event');
   });
 
   it('tells a gap when the cursor is of another epoch, too old, or beyond the end of Kafka', async () => {
@@ -109,14 +129,14 @@ describe('the core of the live plane', () => {
   });
 });
 
-/** One topic of one partition, of which Kafka has 800,000 records and answers no replay. */
-function aScene(limits: Partial<LiveLimits> = {}) {
+/** Topics of one partition, of which Kafka has 800,000 records and answers no replay; their epochs count from 7. */
+function aScene(limits: Partial<LiveLimits> = {}, topics = ['orders']) {
   const due: (() => void)[] = [];
   let now = 0;
   let decodes = 0;
   let endsAsked = 0;
   const core = createLiveCore({
-    topics: ['orders'],
+    topics,
     sealer,
     decode: (value) => {
       decodes += 1;
@@ -138,7 +158,9 @@ function aScene(limits: Partial<LiveLimits> = {}) {
     },
     limits,
   });
-  core.opened('orders', { epoch: 7, next: [0], isRecreated: false });
+  for (const [index, name] of topics.entries()) {
+    core.opened(name, { epoch: 7 + index, next: [0], isRecreated: false });
+  }
   return {
     core,
     decodes: () => decodes,
@@ -151,7 +173,7 @@ function aScene(limits: Partial<LiveLimits> = {}) {
         await Promise.resolve();
       }
     },
-    client(since?: string) {
+    client(since?: string, selectors: readonly Selector[] = everything) {
       const messages: { type: string; reason?: string }[] = [];
       const outlet: Outlet = {
         format: 'ws',
@@ -173,7 +195,7 @@ function aScene(limits: Partial<LiveLimits> = {}) {
           },
         },
       };
-      const subscription = core.subscribe(outlet, 't', everything, { since, onBadCursor: 'refuse' });
+      const subscription = core.subscribe(outlet, 't', selectors, { since, onBadCursor: 'refuse' });
       return {
         outlet,
         subscription,

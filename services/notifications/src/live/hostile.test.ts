@@ -68,7 +68,7 @@ async function startScene() {
   const log = createLogger({ service: 'test', level: 'error' });
   const now = Date.now;
   const core = createLiveCore({
-    topics: ['orders', 'notifications'],
+    topics: ['orders', 'notifications', 'conversations'],
     sealer: createCursorSealer({ keys: '1:a secret of the tests' }),
     decode: (value) => JSON.parse(value.toString()),
     clock: { now, soon: setImmediate, after: (ms, run) => void setTimeout(run, ms) },
@@ -77,12 +77,14 @@ async function startScene() {
   });
   core.opened('orders', { epoch: 1, next: [0], isRecreated: false });
   core.opened('notifications', { epoch: 2, next: [0], isRecreated: false });
+  core.opened('conversations', { epoch: 3, next: [0], isRecreated: false });
   const connections = createConnections({ core, quotas: defaultQuotas, heartbeatMs: 60_000, now });
   const servers: http.Server[] = [];
   const clients: Socket[] = [];
 
   async function serve({ isRevoked = false, flood = defaultFlood }: Options): Promise<number> {
-    const subscribing = createSubscribing({ core, lookUpOrder: async () => 'unknown' });
+    const unknown = async () => 'unknown' as const;
+    const subscribing = createSubscribing({ core, lookUpOrder: unknown, lookUpConversation: unknown });
     const caller = { principal: aPrincipal(), token: 'token', isTicketed: false };
     const credentials = {
       verify: async () => caller.principal,

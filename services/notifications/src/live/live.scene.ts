@@ -6,7 +6,7 @@ import { createHealth } from '@ragline/runtime/health';
 import { createLogger } from '@ragline/runtime/logger';
 import { createMetrics } from '@ragline/runtime/metrics';
 import { createCodec } from '@ragline/schemas/codec';
-import { anOrderEvent } from '@ragline/schemas/samples';
+import { aChatEvent, anOrderEvent } from '@ragline/schemas/samples';
 import type { NotificationEvent, OrderEvent, RevocationEvent } from '@ragline/schemas/types.generated';
 import { createKafka } from '@ragline/streams/kafka-client';
 import { createAuthentication } from '@ragline/web/auth';
@@ -30,12 +30,18 @@ export async function startScene({ partitions = 3 }: { partitions?: number } = {
   const topics = {
     orders: `test-live-${id}-orders`,
     notifications: `test-live-${id}-notifications`,
+    conversations: `test-live-${id}-conversations`,
     revocations: `test-live-${id}-revocations`,
   };
   const kafka = createKafka({ ...access, clientId: `test-live-${id}`, log });
   const admin = kafka.admin();
   await admin.connect();
-  const counts = { [topics.orders]: partitions, [topics.notifications]: 2, [topics.revocations]: 1 };
+  const counts = {
+    [topics.orders]: partitions,
+    [topics.notifications]: 2,
+    [topics.conversations]: 2,
+    [topics.revocations]: 1,
+  };
   const createTopics = (names: string[]) =>
     admin.createTopics({
       waitForLeaders: true,
@@ -48,6 +54,7 @@ export async function startScene({ partitions = 3 }: { partitions?: number } = {
   const codec = createCodec({ registryUrl });
   const encodeOrder = await codec.encoder('order_v1');
   const encodeNotification = await codec.encoder('notification_v1');
+  const encodeChatEvent = await codec.encoder('chat_event_v1');
   const encodeRevocation = await codec.encoder('revocation_v1');
   const stops: (() => Promise<unknown>)[] = [];
 
@@ -137,6 +144,21 @@ export async function startScene({ partitions = 3 }: { partitions?: number } = {
         notification: null,
       };
       await send(topics.notifications, user || tenant, encodeNotification(event), headersOf(event));
+      return event;
+    },
+
+    /** A piece of an answer, as the chat service writes it; `wrong` replaces headers. */
+    async delta(of: Whom & { conversation: string; sequence?: number }, wrong: Headers = {}) {
+      const event = aChatEvent({
+        tenant_id: of.tenant,
+        user_id: of.user,
+        conversation_id: of.conversation,
+        sequence: of.sequence ?? 1,
+      });
+      await send(topics.conversations, of.conversation, encodeChatEvent(event), {
+        ...headersOf(event),
+        ...wrong,
+      });
       return event;
     },
 

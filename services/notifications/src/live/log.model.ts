@@ -3,8 +3,9 @@ import type { FetchedPartition, TailRecord } from '@ragline/streams/tail-records
 
 export const orders = 0;
 export const notices = 1;
-export const names = ['orders', 'notices'];
-export const partitions = [3, 2];
+export const answers = 2;
+export const names = ['orders', 'notices', 'answers'];
+export const partitions = [3, 2, 2];
 
 export type Random = () => number;
 
@@ -38,16 +39,17 @@ export function createLog(random: Random) {
     logs,
     end: (topic: number, partition: number) => logs[topic]?.[partition]?.length ?? 0,
     write(): void {
-      const topic = random() < 0.7 ? orders : notices;
+      const kind = random();
+      const topic = kind < 0.5 ? orders : kind < 0.7 ? notices : answers;
       const tenant = `tenant${Math.floor(random() * 3)}`;
       const user = `user${Math.floor(random() * 3)}`;
       const order = Math.floor(random() * 8);
-      const key = topic === orders ? `order${order}` : user;
-      const partition = topic === orders ? order % 3 : user.charCodeAt(4) % 2;
+      const key = topic === orders ? `order${order}` : topic === answers ? `talk${order}` : user;
+      const partition = topic === notices ? user.charCodeAt(4) % 2 : order % (partitions[topic] ?? 1);
       const log = logs[topic]?.[partition];
       if (log === undefined) return;
-      // The owner of an order is always the same.
-      const owner = topic === orders ? `user${order % 3}` : user;
+      // The owner of an order, and of a conversation, is always the same.
+      const owner = topic === notices ? user : `user${order % 3}`;
       events += 1;
       log.push({ topic, partition, offset: log.length, tenant, user: owner, key, id: `e${events}` });
       if (random() < 0.3) log.push(undefined);

@@ -97,6 +97,57 @@ describe('the live plane on a real broker', function () {
     await small.stop();
   });
 
+  it('shows a conversation to its owner alone, on every instance, without fields that say nothing', async () => {
+    const [tenant, user, conversation] = [randomUUID(), randomUUIDv7(), randomUUIDv7()];
+    const channel = `conversation:${conversation}`;
+    const owner = await connect(one.port, await scene.token({ tenant_id: tenant, user_id: user }));
+    const again = await connect(two.port, await scene.token({ tenant_id: tenant, user_id: user }));
+    const staff = await connect(two.port, await scene.token({ tenant_id: tenant, roles: ['admin'] }));
+    const namesake = await connect(one.port, await scene.token({ user_id: user }));
+    for (const client of [owner, again, staff, namesake])
+      assert.equal((await client.subscribe(channel)).type, 'ok');
+    const deltas: string[] = [];
+    for (let sequence = 1; sequence <= 20; sequence += 1)
+      deltas.push((await scene.delta({ tenant, user, conversation, sequence })).event_id);
+    await scene.delta({ tenant, user, conversation: randomUUIDv7() });
+    // Forged: the value is somebody else's.
+    await scene.delta({ tenant, user: randomUUIDv7(), conversation }, { user_id: user });
+    await scene.delta({ tenant: randomUUID(), user, conversation }, { tenant_id: tenant });
+    const last = await scene.delta({ tenant, user, conversation, sequence: 21 });
+    for (const client of [owner, again]) {
+      const { data } = await client.message((it) => it.id === last.event_id);
+      assert.deepEqual(client.events(), [...deltas, last.event_id]);
+      assert.deepEqual(data, Object.fromEntries(Object.entries(last).filter(([, field]) => field !== null)));
+    }
+    assert.deepEqual([...staff.events(), ...namesake.events()], []);
+    const late = await connect(one.port, await scene.token({ tenant_id: tenant, roles: ['staff'] }));
+    assert.equal((await late.subscribe(channel)).code, 'not_found', 'seen by now, and not his');
+    for (const client of [owner, again, staff, namesake, late]) await client.close();
+  });
+
+  it('resumes a conversation in mid-answer on the other instance, and tells a gap to a cursor of another channel', async () => {
+    const [tenant, user, conversation] = [randomUUID(), randomUUIDv7(), randomUUIDv7()];
+    const channel = `conversation:${conversation}`;
+    const token = await scene.token({ tenant_id: tenant, user_id: user });
+    const first = await connect(one.port, token);
+    await first.subscribe(channel);
+    await first.subscribe('orders');
+    const seen = await scene.delta({ tenant, user, conversation });
+    await first.message((it) => it.id === seen.event_id);
+    const cursors = { own: first.cursor(channel), orders: first.cursor('orders') };
+    await first.close();
+    const missed: string[] = [];
+    for (let sequence = 2; sequence <= 10; sequence += 1)
+      missed.push((await scene.delta({ tenant, user, conversation, sequence })).event_id);
+    const second = await connect(two.port, token);
+    await second.subscribe(channel, cursors.own);
+    await second.message((it) => it.id === missed.at(-1));
+    assert.deepEqual(second.events(), missed);
+    await second.subscribe(channel, cursors.orders);
+    assert.equal((await second.message((it) => it.type === 'gap')).reason, 'epoch_changed');
+    await second.close();
+  });
+
   it('shows a record whose header names another tenant than its value to nobody', async () => {
     const [tenant, victim, user] = [randomUUID(), randomUUID(), randomUUIDv7()];
     const clients = await Promise.all(

@@ -1,7 +1,7 @@
 /**
  * The live plane of one instance:
  *
- *   orders.v1, notifications.v1 → tail → ring → groups → sockets and streams
+ *   orders.v1, notifications.v1, chat.events.v1 → tail → ring → groups → sockets and streams
  *   identity.revocations.v1 → tail → sockets that must be cut
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -10,7 +10,7 @@ import type { Health } from '@ragline/runtime/health';
 import type { Logger } from '@ragline/runtime/logger';
 import type { Metrics } from '@ragline/runtime/metrics';
 import { openSpan } from '@ragline/runtime/tracing';
-import type { Codec } from '@ragline/schemas/codec';
+import type { Codec, Decoded } from '@ragline/schemas/codec';
 import { topics as allTopics } from '@ragline/schemas/topics';
 import { createCursorSealer } from '@ragline/streams/cursor';
 import { createReplayReader } from '@ragline/streams/replay';
@@ -29,7 +29,7 @@ import { createRevocations, revocationFrom, revokes } from './revocations.ts';
 import { createSchemaCache } from './schema-cache.ts';
 import { createSockets } from './sockets.ts';
 import { createStreams } from './sse.ts';
-import { createSubscribing, orderLookup } from './subscribing.ts';
+import { createSubscribing, lookupAt } from './subscribing.ts';
 
 export type LivePlaneOptions = {
   kafka: KafkaAccess;
@@ -42,6 +42,8 @@ export type LivePlaneOptions = {
   identityUrl: string;
   /** Asked who may see an order that is not among the latest events. */
   ordersUrl?: string | undefined;
+  /** Asked the same of a conversation. */
+  chatUrl?: string | undefined;
   allowedOrigins: string[];
   /** Off: no limit on messages and connections. */
   rateLimits: boolean;
@@ -61,7 +63,7 @@ export type LivePlaneOptions = {
   quotas?: Quotas;
   limits?: Partial<LiveLimits>;
   /** Other names than those of schemas/topics.ts; tests have topics of their own. */
-  topics?: { orders: string; notifications: string; revocations: string };
+  topics?: { orders: string; notifications: string; conversations: string; revocations: string };
 };
 
 /** Where an event was on this instance. Times are RFC 3339. */
@@ -97,9 +99,10 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
   const names = options.topics ?? {
     orders: allTopics.orders.name,
     notifications: allTopics.notifications.name,
+    conversations: allTopics.chatEvents.name,
     revocations: allTopics.revocations.name,
   };
-  const topicNames = [names.orders, names.notifications];
+  const topicNames = [names.orders, names.notifications, names.conversations];
   const now = Date.now;
   let isStopping = false;
 
@@ -110,7 +113,7 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
   const core = createLiveCore({
     topics: topicNames,
     sealer,
-    decode: (value) => codec.decodeSync(value).value,
+    decode: (value) => shown(codec.decodeSync(value)),
     clock: { now, soon: setImmediate, after: (ms, run) => void setTimeout(run, ms) },
     read: async (topic, offsets) => {
       const fetched = await reader.read(topic.name, topic.epoch, offsets);
@@ -165,6 +168,7 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
     topics: [
       { name: names.orders, from: 'back' },
       { name: names.notifications, from: 'back' },
+      { name: names.conversations, from: 'back' },
       { name: names.revocations, from: 'beginning' },
     ],
     sink: {
@@ -196,7 +200,11 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
 
   const { authentication, identityUrl, allowedOrigins } = options;
   const credentials = createCredentials({ authentication, revocations, identityUrl, allowedOrigins });
-  const subscribing = createSubscribing({ core, lookUpOrder: orderLookup(options.ordersUrl) });
+  const subscribing = createSubscribing({
+    core,
+    lookUpOrder: lookupAt(options.ordersUrl, '/v1/orders'),
+    lookUpConversation: lookupAt(options.chatUrl, '/v1/conversations'),
+  });
   const common = { core, connections, credentials, subscribing, isReady, subscriptionsMax, log, now };
   const flood = rateLimits ? { perSecond: 50, burst: 500 } : undefined;
   const sockets = createSockets({ ...common, markRead, heartbeatMs, flood });
@@ -249,6 +257,12 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
       await reader.stop();
     },
   };
+}
+
+/** An event of a conversation is flat, most of it null, and there are many: it is shown without what it has nothing to say about. */
+function shown({ name, value }: Decoded): unknown {
+  if (name !== 'chat_event_v1' || typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null));
 }
 
 /** The last hop of an event's trace: one span an event and instance, not one a socket. */

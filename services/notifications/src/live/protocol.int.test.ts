@@ -153,6 +153,7 @@ describe('the socket protocol', function () {
       'orders:',
       'orders:x',
       'conversation:1',
+      `conversation:${'x'.repeat(36)}`,
       'ORDERS',
       `orders:${'x'.repeat(36)}`,
     ]) {

@@ -1,28 +1,42 @@
 /** Subscribing a connection to channels, the same for sockets and streams. */
 import type { Principal } from '@ragline/web/auth';
-import { type Channel, channelFrom, ordersTopic, selectorsOf } from './channels.ts';
+import { type Channel, channelFrom, conversationsTopic, ordersTopic, selectorsOf } from './channels.ts';
 import type { Connection } from './connections.ts';
 import type { LiveCore } from './core.ts';
 
-/** Says whether the caller may see an order; `unknown` when it cannot be found out now. */
-export type OrderLookup = (orderId: string, token: string) => Promise<'visible' | 'not_found' | 'unknown'>;
+/** Says whether the caller may see what has this id; `unknown` when it cannot be found out now. */
+export type Lookup = (id: string, token: string) => Promise<'visible' | 'not_found' | 'unknown'>;
 
 export type Subscribing = ReturnType<typeof createSubscribing>;
 
-export function createSubscribing({ core, lookUpOrder }: { core: LiveCore; lookUpOrder: OrderLookup }) {
+export function createSubscribing({
+  core,
+  lookUpOrder,
+  lookUpConversation,
+}: {
+  core: LiveCore;
+  lookUpOrder: Lookup;
+  lookUpConversation: Lookup;
+}) {
   /**
-   * Whether there is such a channel for the caller. An order is looked for among the latest events first; one that
-   * is not there is asked for at the orders service. When that does not answer, the subscription is let in: whose
+   * Whether there is such a channel for the caller. An order or a conversation is looked for among the latest events first;
+   * one that is not there is asked for at its service. When that does not answer, the subscription is let in: whose
    * events it gets is decided at every event all the same.
    */
   async function isVisible(channel: Channel, principal: Principal, token: string): Promise<boolean> {
-    if (channel.kind !== 'order') return true;
-    const known = core.ring.findKey(principal.tenant_id, ordersTopic, channel.orderId);
-    const [selector] = selectorsOf(channel, principal);
-    if (known !== undefined && selector?.kind === 'owned' && known.user !== undefined) {
-      return known.user === selector.user;
+    if (channel.kind === 'order') return isKnown(ordersTopic, channel.orderId, lookUpOrder);
+    if (channel.kind === 'conversation')
+      return isKnown(conversationsTopic, channel.conversationId, lookUpConversation);
+    return true;
+
+    async function isKnown(topic: number, id: string, lookUp: Lookup): Promise<boolean> {
+      const known = core.ring.findKey(principal.tenant_id, topic, id);
+      const [selector] = selectorsOf(channel, principal);
+      if (known !== undefined && selector?.kind === 'owned' && known.user !== undefined) {
+        return known.user === selector.user;
+      }
+      return known !== undefined || (await lookUp(id, token)) !== 'not_found';
     }
-    return known !== undefined || (await lookUpOrder(channel.orderId, token)) !== 'not_found';
   }
 
   return {
@@ -42,13 +56,17 @@ export function createSubscribing({ core, lookUpOrder }: { core: LiveCore; lookU
   };
 }
 
-/** Asks the orders service with the caller's own token; without its address nothing is known. */
-export function orderLookup(ordersUrl: string | undefined): OrderLookup {
-  if (ordersUrl === undefined) return async () => 'unknown';
-  const base = ordersUrl.replace(/\/+$/, '');
-  return async (orderId, token) => {
+/**
+ * Asks a service with the caller's own token; without its address nothing is known.
+ *
+ * @param path where the service has such things: `/v1/orders`
+ */
+export function lookupAt(serviceUrl: string | undefined, path: string): Lookup {
+  if (serviceUrl === undefined) return async () => 'unknown';
+  const base = serviceUrl.replace(/\/+$/, '');
+  return async (id, token) => {
     try {
-      const answer = await fetch(`${base}/v1/orders/${orderId}`, {
+      const answer = await fetch(`${base}${path}/${id}`, {
         headers: { authorization: `Bearer ${token}` },
         signal: AbortSignal.timeout(2_000),
       });
