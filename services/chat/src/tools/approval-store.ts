@@ -6,8 +6,8 @@ import type { Quote } from './orders-client.ts';
 
 export type ApprovalState = 'pending' | 'approved' | 'rejected' | 'used' | 'expired' | 'failed';
 
-/** A quote as the customer sees it: the token stays here. */
-export type ShownQuote = Omit<Quote, 'quote_token'>;
+/** What the customer sees and approves: everything that will be in the order. The token stays here. */
+export type ShownQuote = Omit<Quote, 'quote_token' | 'refused'> & { notes: string | null };
 
 export type Approval = {
   id: string;
@@ -95,9 +95,9 @@ export async function insertApproval(client: Client, it: NewApproval): Promise<N
     [it.tenant_id, it.conversation_id],
   );
   const replaces = it.replaces ?? (await findUnsettled(client, it));
-  const { quote_token, ...quote } = it.quote;
+  const { quote_token, refused: _, ...quote } = it.quote;
   const expiresAt = new Date(Date.parse(quote.expires_at) - marginMs).toISOString();
-  const shown: ShownQuote = { ...quote, expires_at: expiresAt };
+  const shown: ShownQuote = { ...quote, expires_at: expiresAt, notes: it.notes };
   const id = randomUUIDv7();
   const orderRequest = requestOf(it.quote, it.notes);
   await client.query(
@@ -151,7 +151,7 @@ export type NeededApproval = { approval_id: string; quote: ShownQuote };
 
 /** What was approved is what is placed: anything else in the row would have another hash. */
 export function quoteHash(quote: ShownQuote, quoteToken: string, orderRequest: string): string {
-  const { items, currency, subtotal, discount, total, promo_code, expires_at } = quote;
+  const { items, currency, subtotal, discount, total, promo_code, expires_at, notes } = quote;
   const lines = items.map((it) => [
     it.product_id,
     it.name,
@@ -168,6 +168,7 @@ export function quoteHash(quote: ShownQuote, quoteToken: string, orderRequest: s
     total,
     promo_code,
     expires_at,
+    notes,
     quoteToken,
     orderRequest,
   ]);

@@ -180,7 +180,7 @@ export function approvalExecution(parts: ExecutionParts): ExecuteApproval {
       conversation_id: caller.conversation_id,
       turn_id: caller.turn_id,
       quote,
-      notes: notesOf(approval),
+      notes: approval.quote.notes,
       replaces: approval,
     });
     await failpoint('settle.replaced');
@@ -269,7 +269,3 @@ function quoteFrom(value: unknown): Quote | undefined {
   const read = quoteShape.safeParse(value);
   return read.success ? read.data : undefined;
 }
-
-const notesShape = z.object({ notes: z.string().nullable() });
-const notesOf = ({ order_request }: Approval): string | null =>
-  notesShape.parse(JSON.parse(order_request)).notes;

@@ -104,9 +104,13 @@ export function bounded(text: string, maxWords: number): string {
   const kept: string[] = [];
   let words = 0;
   for (const { segment } of segmenter.segment(text.trim())) {
-    words += wordsOf(segment);
-    if (words > maxWords && kept.length > 0 && wordsOf(segment) > 0) break;
-    kept.push(segment);
+    // Markers after a full stop belong to the sentence before, and are no words.
+    const [markers = ''] = /^(\s*\[\d+\])*\s*/.exec(segment) ?? [];
+    kept.push(markers);
+    const sentence = segment.slice(markers.length);
+    words += wordsOf(sentence);
+    if (words > maxWords && kept.length > 1) break;
+    kept.push(sentence);
   }
   const whole = kept.join('').trim();
   const cut = wordsOf(whole) > maxWords ? `${whole.split(/\s+/).slice(0, maxWords).join(' ')}…` : whole;

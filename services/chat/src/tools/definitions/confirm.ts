@@ -7,7 +7,10 @@ import { effectOnce, hashOf } from '../ledger.ts';
 import { asked, items, promoCode, shown, shownQuote } from '../shapes.ts';
 import { defineTool, ToolError } from '../tool.ts';
 
-const needed = z.object({ approval_id: z.string(), quote: shownQuote });
+const needed = z.object({
+  approval_id: z.string(),
+  quote: shownQuote.extend({ notes: z.string().nullable() }),
+});
 
 export default defineTool({
   name: 'confirm',

@@ -13,7 +13,10 @@ export default defineTool({
   input: z.strictObject({
     query,
     ...narrowing,
-    available: z.boolean().optional().meta({ description: 'Only what can be ordered now when left out.' }),
+    available: z
+      .boolean()
+      .optional()
+      .meta({ description: 'false: what is sold out. When left out, what can be ordered.' }),
     limit: z.int().min(1).max(20).default(limitUsual),
   }),
   output: z.object({
@@ -41,8 +44,9 @@ export default defineTool({
       tenant_id,
       query: words,
       limit,
-      server: { kinds: ['menu'] },
-      narrow: { ...narrowFilter(narrow), ...(available === undefined ? {} : { available }) },
+      // What is sold out is left out unless it is asked for, which no narrowing can do.
+      server: { kinds: ['menu'], ...(available === undefined ? {} : { available }) },
+      narrow: narrowFilter(narrow),
       signal,
     });
     const numbers = cite(chunks);
