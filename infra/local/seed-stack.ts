@@ -34,10 +34,10 @@ export async function seedUsers(context: ServiceContext): Promise<void> {
 
 /** Makes products and orders over REST, as a client would. Says what there is. */
 export async function seedData(url: string, { secrets }: Pick<ServiceContext, 'secrets'>): Promise<string> {
-  const { tenants, products, orders } = await seed({
+  const { tenants, products, documents, orders } = await seed({
     url,
     demoPassword: secrets.demo,
     sentinelPassword: secrets.sentinel,
   });
-  return `${tenants} tenants, ${products} products, ${orders} orders`;
+  return `${tenants} tenants, ${products} products, ${documents} documents, ${orders} orders`;
 }

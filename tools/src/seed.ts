@@ -8,7 +8,7 @@ export function register(program: Command): void {
   program
     .command('seed')
     .description(
-      'Fills the sample tenants with products, promotions and orders; a second run changes nothing.',
+      'Fills the sample tenants with products, promotions, documents and orders; a second run changes nothing.',
     )
     .option('--json', 'print what is there as JSON')
     .action(async ({ json }: { json?: boolean }) => {

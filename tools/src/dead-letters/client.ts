@@ -6,12 +6,12 @@ import { isJson, type Json } from '../seed/rest.ts';
 /** `token` null: signs in, whatever RAGLINE_TOKEN says. */
 export type LoginOptions = { url?: string; token?: string | null; login?: string; password?: string };
 
-/** Options that every command over REST has. */
-export function withLogin(command: Command): Command {
+/** Options that every command over REST has. `login`: who signs in when nobody is named. */
+export function withLogin(command: Command, login = 'ragline/operator@ragline.example'): Command {
   return command
     .option('--url <url>', 'the gateway; else RAGLINE_URL, else the stack that runs here')
     .option('--token <token>', 'an access token; else RAGLINE_TOKEN, else it signs in')
-    .option('--login <tenant/email>', 'who signs in', 'ragline/operator@ragline.example')
+    .option('--login <tenant/email>', 'who signs in', login)
     .option('--password <password>', 'better RAGLINE_PASSWORD; else RAGLINE_DEMO_PASSWORD');
 }
 

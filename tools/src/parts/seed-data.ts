@@ -1,7 +1,8 @@
-/** Fills the sample tenants with products, promotions and orders, over REST like any client. */
+/** Fills the sample tenants with products, promotions, documents and orders, over REST like any client. */
 import { acmeProducts, acmePromotions } from '../seed/acme-menu.ts';
 import type { SampleProduct, SamplePromotion } from '../seed/catalogue.ts';
 import { demoProducts, demoPromotions } from '../seed/demo-menu.ts';
+import { sampleDocuments } from '../seed/documents.ts';
 import { type SampleOrder, sampleOrders, stepsTo } from '../seed/orders.ts';
 import { isJson, type Rest, rowsOf, SeedError, signIn } from '../seed/rest.ts';
 
@@ -15,7 +16,13 @@ export type SeedOptions = {
 };
 
 /** What is there now. `made` is how much of it this run made. */
-export type SeedResult = { tenants: number; products: number; orders: number; made: number };
+export type SeedResult = {
+  tenants: number;
+  products: number;
+  documents: number;
+  orders: number;
+  made: number;
+};
 
 const ordersPerTenant = 20;
 const shops = [
@@ -34,8 +41,8 @@ const sentinelProduct: SampleProduct = {
 };
 
 /**
- * Makes what is missing. Products are found by their attribute sku, promotions by their code, and orders are made
- * when the sample customer has fewer than the sample has; keys make a run that broke off go on.
+ * Makes what is missing. Products are found by their attribute sku, promotions by their code, documents by their
+ * source, and orders are made when the sample customer has fewer than the sample has; keys make a run that broke off go on.
  *
  * Throws SeedError with the request that failed.
  */
@@ -45,13 +52,14 @@ export async function seed({ url, demoPassword, sentinelPassword }: SeedOptions)
     sentinelPassword === undefined ? 0 : seedSentinel(url, sentinelPassword),
   ]);
   return results.reduce<SeedResult>(
-    (sum, { products, made }) => ({
+    (sum, { products, documents, made }) => ({
       tenants: sum.tenants + 1,
       products: sum.products + products,
+      documents: sum.documents + documents,
       orders: sum.orders + ordersPerTenant,
       made: sum.made + made,
     }),
-    { tenants: 0, products: 0, orders: 0, made: sentinelMade },
+    { tenants: 0, products: 0, documents: 0, orders: 0, made: sentinelMade },
   );
 }
 
@@ -61,12 +69,14 @@ async function seedShop(url: string, password: string, shop: (typeof shops)[numb
   const [staff, customer] = await Promise.all([as('staff'), as('customer')]);
   const products = await seedProducts(staff, shop.products);
   const promotions = await seedPromotions(staff, shop.promotions);
+  const documents = await seedDocuments(staff, tenant);
   const orderable = shop.products
     .filter(({ available }) => available)
     .map(({ attributes }) => attributes.sku);
   const samples = sampleOrders(orderable, shop.promotions[0]?.code, ordersPerTenant);
   const orders = await seedOrders({ staff, customer, ids: products.ids, samples });
-  return { products: products.ids.size, made: products.made + promotions + orders };
+  const made = products.made + promotions + documents.made + orders;
+  return { products: products.ids.size, documents: documents.count, made };
 }
 
 /** Whether the sentinel's product had to be made, as a number. */
@@ -98,6 +108,16 @@ async function seedPromotions(staff: Rest, samples: readonly SamplePromotion[]):
   const missing = samples.filter(({ code }) => !known.has(code));
   for (const sample of missing) await staff.post('/v1/promotions', sample, `seed-promotion-${sample.code}`);
   return missing.length;
+}
+
+/** Those that somebody has changed since stay as they are. */
+async function seedDocuments(staff: Rest, tenant: string): Promise<{ count: number; made: number }> {
+  const samples = await sampleDocuments(tenant);
+  const known = new Set((await staff.all('/v1/knowledge/documents')).map(({ source }) => source));
+  const missing = samples.filter(({ source }) => !known.has(source));
+  for (const sample of missing)
+    await staff.post('/v1/knowledge/documents', sample, `seed-document-${sample.source}`);
+  return { count: samples.length, made: missing.length };
 }
 
 type OrderParts = { staff: Rest; customer: Rest; ids: Map<string, string>; samples: SampleOrder[] };
