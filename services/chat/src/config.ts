@@ -39,6 +39,10 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
     delegationSecret: env.secret('DELEGATION_SECRET'),
     ordersUrls: env.list('ORDERS_URLS'),
     ordersTimeoutMs: env.integer('ORDERS_TIMEOUT_MS', 5_000, { min: 100, max: 60_000 }),
+    /** Whether a model sees what users wrote without e-mail addresses, cards, IBANs and phone numbers. */
+    maskPii: env.choice('MASK_PII', ['on', 'off'], 'off') === 'on',
+    /** ISO 3166 code of the country whose phone numbers are written without a prefix. */
+    piiRegion: env.string('PII_REGION', 'US'),
     embedding: readEmbeddingSettings(env),
     retrieval: readRetrievalSettings(env),
     knowledge: readKnowledgeSettings(env),

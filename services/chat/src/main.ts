@@ -34,6 +34,7 @@ import { addSearchRoutes } from './retrieval/http-search.ts';
 import { createRetriever } from './retrieval/retrieve.ts';
 import { approvalExecution } from './tools/approvals.ts';
 import { delegatedTokens } from './tools/delegated-tokens.ts';
+import { maskedModel } from './tools/masked-model.ts';
 import { createOrdersClient } from './tools/orders-client.ts';
 import { recentMessages } from './tools/recent-messages.ts';
 import { createToolRegistry } from './tools/registry.ts';
@@ -76,9 +77,12 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     (it) => it.stop(),
   );
   const embedder = embedders.preferred;
-  const model = own(await createModel(config.model, { embedder, metrics, log, record: calls.record }), (it) =>
-    it.stop(),
+  const plainModel = own(
+    await createModel(config.model, { embedder, metrics, log, record: calls.record }),
+    (it) => it.stop(),
   );
+  const { maskPii, piiRegion } = config;
+  const model = maskPii ? maskedModel(plainModel, { region: piiRegion }) : plainModel;
   const tokens = delegatedTokens({
     identityUrl: config.identityUrl,
     secret: config.delegationSecret,
@@ -96,6 +100,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
         orders,
         model,
         prompts,
+        piiRegion,
         recentMessages: (tenantId, conversationId, limit) =>
           recentMessages(pool, tenantId, conversationId, limit),
       },
