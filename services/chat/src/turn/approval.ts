@@ -71,6 +71,9 @@ export function wordsFor(executed: Executed): string {
   switch (executed.kind) {
     case 'ordered': {
       const { id, total, currency } = executed.order;
+      if (executed.earlier) {
+        return `Your earlier order had gone through after all: number ${id}, ${amount(total, currency)} in all. I did not place a second one.`;
+      }
       return `Your order is placed: number ${id}, ${amount(total, currency)} in all.`;
     }
     case 'rejected':

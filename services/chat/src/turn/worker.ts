@@ -14,6 +14,7 @@ import type { DecodedEvent } from '@ragline/streams/record';
 import type { Attempt } from '@ragline/streams/task';
 import { type Role, roles } from '@ragline/web/principal';
 import { CutError, type Message, type Turn, type TurnEnd, type Usage, verdictOf } from '../domain.ts';
+import { maskPii } from '../tools/pii.ts';
 import { type AnswerParts, answer } from './answer.ts';
 import { type ApprovalParts, carryOut } from './approval.ts';
 import { type Draft, newDraft } from './draft.ts';
@@ -109,7 +110,7 @@ export function createWorker(parts: WorkerParts) {
       await parts.failpoint('finished');
       await publisher.end(turn, stream.nextSequence(), endEvent(end, message), run.telling);
       metrics.ended(turn, end, draft.latency);
-      show(span, claim, draft, end);
+      await show(span, claim, draft, end);
       await parts.failpoint('told');
       parts.afterwards?.(turn);
       if (fault !== undefined) {
@@ -192,18 +193,18 @@ export function createWorker(parts: WorkerParts) {
     if (end !== undefined) await publisher.end(turn, sequence, endEvent(end, answer), run.telling);
   }
 
-  function show(
+  async function show(
     span: Span,
     { turn, question }: Claimed,
     { latency, content, model }: Draft,
     end: TurnEnd,
-  ): void {
+  ): Promise<void> {
     for (const [hop, ms] of Object.entries(latency)) span.setAttribute(`chat.latency.${hop}`, ms);
     span.setAttribute('chat.turn.state', end.state);
     if (model !== null) span.setAttribute('chat.model', model);
     if (parts.captureContent && turn.kind === 'answer') {
-      span.setAttribute('chat.question', question);
-      span.setAttribute('chat.answer', content);
+      span.setAttribute('chat.question', await maskPii(question, { names: true }));
+      span.setAttribute('chat.answer', await maskPii(content, { names: true }));
     }
   }
 
