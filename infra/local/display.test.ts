@@ -64,9 +64,16 @@ describe('what a start shows', () => {
       logs: '.ragline/logs',
       hasSamples: true,
       hasTraffic: true,
+      hasModel: false,
       postgresHome: '/var/lib/ragline/1',
     });
-    for (const part of ['http://localhost:8080', 'tulip-47-oak', '1 min 52 s', '/var/lib/ragline/1'])
+    for (const part of [
+      'http://localhost:8080/chat',
+      'tulip-47-oak',
+      '1 min 52 s',
+      '/var/lib/ragline/1',
+      'OPENAI_API_KEY=… npm start',
+    ])
       assert.ok(text.includes(part), part);
     assert.ok(!text.includes('hidden'));
     const widths = text

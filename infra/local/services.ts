@@ -30,10 +30,18 @@ const notHandedOn = [
   'KAFKA_PASSWORD',
 ];
 
+/** What one service alone is told, or a few: the more processes know a secret, the more can lose it. */
+const onlyFor: Record<string, readonly ServiceName[]> = {
+  OPENAI_API_KEY: ['chat'],
+  DELEGATION_SECRET: ['identity', 'chat'],
+};
+
 /** What a service is started with: the person's settings, then what only the start knows. */
 export function settingsOf(instance: Instance, context: ServiceContext): Record<string, string> {
   const { env } = context;
-  const kept = Object.entries(env).filter(([name]) => !notHandedOn.includes(name));
+  const kept = Object.entries(env).filter(
+    ([name]) => !notHandedOn.includes(name) && (onlyFor[name]?.includes(instance.service) ?? true),
+  );
   const inherited: Record<string, string> = {};
   for (const [name, value] of kept) if (value !== undefined) inherited[name] = value;
   return {

@@ -5,7 +5,8 @@
 import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
-import { SettingsError } from '@ragline/runtime/settings';
+import { readSettings, SettingsError } from '@ragline/runtime/settings';
+import { readModelSettings } from '../../services/chat/src/model/settings.ts';
 import { trainLater } from './aot.ts';
 import { startDemoTraffic } from './demo-traffic.ts';
 import { createDisplay, seconds } from './display.mjs';
@@ -88,6 +89,7 @@ async function ready(running: Stack): Promise<void> {
       logs: path.relative(process.cwd(), running.context.logsDir),
       hasSamples,
       hasTraffic,
+      hasModel: readSettings(process.env, readModelSettings).provider !== 'offline',
       postgresHome: isRoot && !process.env.DATABASE_URL ? postgresHomeOf(dataDir) : undefined,
     }),
   );

@@ -8,6 +8,8 @@ export type SummaryOptions = {
   hasSamples: boolean;
   /** Sample orders keep coming. */
   hasTraffic: boolean;
+  /** Answers come from a model; else from the assistant's own, extractive responder. */
+  hasModel: boolean;
   /** Where Postgres keeps its data when that is not in the data folder. */
   postgresHome?: string | undefined;
 };
@@ -18,11 +20,13 @@ export function summary({
   logs,
   hasSamples,
   hasTraffic,
+  hasModel,
   postgresHome,
 }: SummaryOptions): string {
   const url = env.RAGLINE_URL ?? '';
   const open = [
     `Page        ${url}            Docs  ${url}/docs`,
+    `Assistant   ${url}/chat`,
     `Kafka       ${env.KAFKA_BROKERS}   Registry  ${withoutLogin(env.SCHEMA_REGISTRY_URL)}`,
   ];
   const people = [
@@ -44,6 +48,9 @@ export function summary({
     ...(hasTraffic
       ? ['  Staff see a sample order every 10 s; without: RAGLINE_DEMO_TRAFFIC=0 npm start']
       : []),
+    ...(hasModel
+      ? []
+      : ['  The assistant answers offline (extractive). For a model: OPENAI_API_KEY=… npm start']),
     ...(postgresHome === undefined
       ? []
       : [

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'mocha';
+import { readConfig as chat } from '../../../services/chat/src/config.ts';
 import { readConfig as deadLetters } from '../../../services/dead-letters/src/config.ts';
 import { readConfig as gateway } from '../../../services/gateway/src/config.ts';
 import { readConfig as identity } from '../../../services/identity/src/config.ts';
@@ -47,7 +48,7 @@ describe('the table of settings', () => {
     .split('\n')
     .filter((line) => line.startsWith('| `'));
   const documented = new Set(rows.flatMap((row) => namesIn(row.split('|')[1] ?? '')));
-  const read = new Set([deadLetters, gateway, identity, notifications, orders].flatMap(namesReadBy));
+  const read = new Set([chat, deadLetters, gateway, identity, notifications, orders].flatMap(namesReadBy));
 
   it('has every setting that a service reads', () => {
     assert.deepEqual([...read].filter((name) => !documented.has(name)).sort(), []);

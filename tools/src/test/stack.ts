@@ -40,7 +40,7 @@ export function createTestStacks(folder: string): TestStacks {
           dataDir: join(folder, name),
           ports: 'free',
           partsOnly: name === 'parts',
-          instances: { notifications: 2, 'dead-letters': 2 },
+          instances: { notifications: 2, 'dead-letters': 2, chat: 2 },
           env: {
             ...ownEnvironment(),
             // Limits would fail tests that are merely quick; the tests of limits set their own.
