@@ -12,7 +12,7 @@ export class Refused extends Error {
   }
 }
 
-async function call(method, path, { body, headers } = {}, isSecond = false) {
+export async function call(method, path, { body, headers } = {}, isSecond = false) {
   const token = await session.token();
   if (!token) throw new Refused(401, { code: 'unauthenticated', detail: 'Please sign in again.' });
   const answer = await fetch(path, {
