@@ -1,11 +1,11 @@
 /** The messages of one client, in order, with what each may do. */
 import type { Logger } from '@ragline/runtime/logger';
 import type { Principal } from '@ragline/web/auth';
+import type { Credentials } from '@ragline/web/credentials';
 import { Problem } from '@ragline/web/problems';
 import { type Channel, selectorsOf } from './channels.ts';
 import type { Connection, Connections } from './connections.ts';
 import type { LiveCore } from './core.ts';
-import type { Credentials } from './credentials.ts';
 import { type ClientMessage, clientMessageFrom, type ErrorCode, type MessageId } from './protocol.ts';
 import type { Subscribing } from './subscribing.ts';
 

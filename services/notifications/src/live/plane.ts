@@ -18,17 +18,17 @@ import { startTail } from '@ragline/streams/tail';
 import { createTailClient, type KafkaAccess } from '@ragline/streams/tail-client';
 import type { FetchedPartition } from '@ragline/streams/tail-records';
 import type { Authentication } from '@ragline/web/auth';
+import { createCredentials } from '@ragline/web/credentials';
+import { createRevocations, revocationFrom, revokes } from '@ragline/web/revocations';
 import { createConnections, defaultQuotas, type Quotas } from './connections.ts';
 import { createLiveCore, type LiveLimits } from './core.ts';
-import { createCredentials } from './credentials.ts';
 import type { Entry } from './entry.ts';
 import { createLiveMetrics } from './live-metrics.ts';
 import type { MarkRead } from './messages.ts';
 import { subscriptionsMax } from './protocol.ts';
-import { createRevocations, revocationFrom, revokes } from './revocations.ts';
 import { createSchemaCache } from './schema-cache.ts';
 import { createSockets } from './sockets.ts';
-import { createStreams } from './sse.ts';
+import { createStreams, streamCookieAt } from './sse.ts';
 import { createSubscribing, lookupAt } from './subscribing.ts';
 
 export type LivePlaneOptions = {
@@ -199,7 +199,10 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
   });
 
   const { authentication, identityUrl, allowedOrigins } = options;
-  const credentials = createCredentials({ authentication, revocations, identityUrl, allowedOrigins });
+  const credentials = createCredentials({
+    ...{ authentication, revocations, identityUrl, allowedOrigins },
+    cookieName: streamCookieAt.name,
+  });
   const subscribing = createSubscribing({
     core,
     lookUpOrder: lookupAt(options.ordersUrl, '/v1/orders'),

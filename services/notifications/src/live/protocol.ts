@@ -15,7 +15,6 @@ export type CloseReason = keyof typeof closeCodes;
 export const frameFaultCodes = new Set([1002, 1003, 1007, 1009]);
 
 export const subprotocol = 'ragline.v1.json';
-export const bearerProtocol = 'ragline.bearer.';
 export const frameBytesMax = 64 * 1024;
 export const subscriptionsMax = 200;
 

@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@ragline/runtime/logger';
+import { type Caller, type Credentials, streamCookie } from '@ragline/web/credentials';
 import { Problem, problem, sendProblem } from '@ragline/web/problems';
 import { type Channel, selectorsOf, withoutOverlap } from './channels.ts';
 import type { Connection, Connections } from './connections.ts';
 import type { LiveCore } from './core.ts';
-import { type Caller, type Credentials, streamCookie } from './credentials.ts';
 import { messageFrame } from './frames.ts';
 import type { Subscribing } from './subscribing.ts';
 import type { Outlet } from './subscription.ts';
@@ -28,6 +28,7 @@ export type StreamParts = {
   endWithinMs?: number;
 };
 
+export const streamCookieAt = { name: 'ragline_events', path: '/v1/events' };
 const paths = new Set(['/v1/events', '/v1/events/orders']);
 const holdMs = 30_000;
 const retryMs = 1_000;
@@ -123,7 +124,9 @@ export function createStreams(parts: StreamParts) {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store, no-transform',
       'x-accel-buffering': 'no',
-      ...(caller.isTicketed ? { 'set-cookie': streamCookie(caller, { now: now(), isSecure }) } : {}),
+      ...(caller.isTicketed
+        ? { 'set-cookie': streamCookie(caller, { ...streamCookieAt, now: now(), isSecure }) }
+        : {}),
     });
     // By Node, so that the headers are out before our own chunks. Spread, so that not all come back at once.
     res.write(`retry: ${Math.round(retryMs * (1 + Math.random()))}\n\n`);

@@ -1,5 +1,5 @@
 /** What is no longer valid though it has not expired: sessions that ended, users whose tokens were taken back. */
-import type { Principal } from '@ragline/web/auth';
+import type { Principal } from './principal.ts';
 
 export type Revocation = {
   tenant_id: string;

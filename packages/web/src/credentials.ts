@@ -1,8 +1,7 @@
 /** Who opens a socket or a stream: by bearer token, by a ticket of one use, or by a stream's own cookie. */
 import type { IncomingMessage } from 'node:http';
-import { type Authentication, bearerFrom, type Principal } from '@ragline/web/auth';
-import { Problem, problem } from '@ragline/web/problems';
-import { bearerProtocol } from './protocol.ts';
+import { type Authentication, bearerFrom, type Principal } from './auth.ts';
+import { Problem, problem } from './problems.ts';
 import type { Revocations } from './revocations.ts';
 
 export type Caller = {
@@ -14,7 +13,8 @@ export type Caller = {
 
 export type Credentials = ReturnType<typeof createCredentials>;
 
-const cookieName = 'ragline_events';
+/** The sub-protocol of a socket that carries its token, beside the one that is spoken. */
+export const bearerProtocol = 'ragline.bearer.';
 const redeemWithinMs = 3_000;
 
 export function createCredentials(parts: {
@@ -22,8 +22,10 @@ export function createCredentials(parts: {
   revocations: Pick<Revocations, 'isRevoked'>;
   identityUrl: string;
   allowedOrigins: string[];
+  /** Under which streams keep their token. */
+  cookieName: string;
 }) {
-  const { authentication, revocations, identityUrl, allowedOrigins } = parts;
+  const { authentication, revocations, identityUrl, allowedOrigins, cookieName } = parts;
 
   async function verify(token: string): Promise<Principal> {
     const principal = await authentication.verify(token);
@@ -91,7 +93,7 @@ export function createCredentials(parts: {
       const token = bearerFrom(req.headers.authorization);
       if (token !== undefined) return byToken(token);
       const ticket = url.searchParams.get('ticket');
-      const cookie = cookieToken(req.headers.cookie);
+      const cookie = cookieToken(req.headers.cookie, cookieName);
       if (ticket === null) {
         if (cookie === undefined) throw problem('unauthenticated');
         return byToken(cookie);
@@ -107,17 +109,17 @@ export function createCredentials(parts: {
   };
 }
 
-/** The cookie that lets a plain EventSource come back: for streams alone, as long as the token lasts. */
+/** The cookie that lets a plain EventSource come back: for streams below the path alone, as long as the token lasts. */
 export function streamCookie(
   { token, principal }: Caller,
-  { now, isSecure }: { now: number; isSecure: boolean },
-) {
-  const maxAge = Math.max(0, Math.floor((principal.expires_at - now) / 1000));
-  const secure = isSecure ? '; Secure' : '';
-  return `${cookieName}=${token}; Path=/v1/events; Max-Age=${maxAge}; HttpOnly; SameSite=Strict${secure}`;
+  at: { name: string; path: string; now: number; isSecure: boolean },
+): string {
+  const maxAge = Math.max(0, Math.floor((principal.expires_at - at.now) / 1000));
+  const secure = at.isSecure ? '; Secure' : '';
+  return `${at.name}=${token}; Path=${at.path}; Max-Age=${maxAge}; HttpOnly; SameSite=Strict${secure}`;
 }
 
-function cookieToken(header: string | undefined): string | undefined {
+function cookieToken(header: string | undefined, cookieName: string): string | undefined {
   for (const pair of header?.split(';') ?? []) {
     const [name, value] = pair.split('=', 2);
     if (name?.trim() === cookieName && value !== undefined) return value.trim();
