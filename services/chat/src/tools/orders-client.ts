@@ -70,6 +70,8 @@ export type OrdersOptions = {
   urls: readonly string[];
   tokens: DelegatedTokens;
   timeoutMs: number;
+  /** How long nothing is asked once most calls failed; 5 s. */
+  breakerOpenMs?: number;
   metrics: Metrics;
 };
 
@@ -83,13 +85,15 @@ type Call<T> = {
   freshToken?: boolean;
 };
 
-export function createOrdersClient({ urls, tokens, timeoutMs, metrics }: OrdersOptions): OrdersClient {
+export function createOrdersClient(options: OrdersOptions): OrdersClient {
+  const { urls, tokens, timeoutMs, breakerOpenMs: openMs = 5_000, metrics } = options;
   let turn = 0;
   const breaker = createBreaker({
     name: 'orders',
     call: exchange,
     // The request's own deadline comes first, and closes its connection.
     timeoutMs: timeoutMs + 1_000,
+    openMs,
     metrics,
     isHarmless: (error) => error instanceof OrdersError && error.status > 0 && error.status < 500,
   });

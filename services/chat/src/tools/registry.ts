@@ -102,7 +102,8 @@ export async function createToolRegistry({ folder, parts, metrics, log }: Regist
   function checked(tool: Tool, raw: unknown, approval: NeededApproval | undefined, chunks: Chunk[]): Ran {
     const output = tool.output.safeParse(raw);
     if (!output.success) {
-      log.error('a tool gave a result that does not fit', { tool: tool.name, error: output.error });
+      const paths = output.error.issues.slice(0, faultsShownMax).map(({ path }) => path.join('.'));
+      log.error('a tool gave a result that does not fit', { tool: tool.name, paths });
       return failed('failed', 'The tool failed; go on without it.');
     }
     const content = JSON.stringify(output.data);
@@ -125,8 +126,7 @@ export async function createToolRegistry({ folder, parts, metrics, log }: Regist
   function told(tool: Tool, error: unknown, isTimeout: boolean): Ran {
     if (error instanceof ToolError) return failed(error.code, error.message, error.details);
     if (isTimeout) return failed('timeout', 'The tool took too long; go on without it.');
-    // Not its message: it may hold what a customer wrote.
-    log.error('a tool failed', { tool: tool.name, error });
+    log.error('a tool failed', { tool: tool.name, ...outlineOf(error) });
     return failed('failed', 'The tool failed; go on without it.');
   }
 
@@ -169,6 +169,13 @@ function failed(code: string, message: string, details: Record<string, unknown> 
 
 const labels = ['unknown_tool', 'forbidden', 'tool_disabled', 'invalid_arguments', 'timeout', 'failed'];
 const labelOf = (code: string) => (labels.includes(code) ? code : 'refused');
+
+/** An error without its message, which may hold what a customer wrote. */
+function outlineOf(error: unknown): { error_name: string; error_at: string[] } {
+  if (!(error instanceof Error)) return { error_name: typeof error, error_at: [] };
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return { error_name: error.name, error_at: frames.slice(0, 8).map((line) => line.trim()) };
+}
 
 const isAllowed = (tool: Tool, held: readonly Role[]) =>
   tool.roles.some((role) => hasRole({ roles: [...held] }, role));

@@ -2,7 +2,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { join } from 'node:path';
 import { inTenant, type Pool } from '@ragline/postgres/pool';
-import { createLogger } from '@ragline/runtime/logger';
+import type { LogFields, Logger } from '@ragline/runtime/logger';
 import { createMetrics } from '@ragline/runtime/metrics';
 import { type FakeOrders, startFakeOrders } from '../../../../tests/support/fake-orders.ts';
 import type { Model } from '../model/model.ts';
@@ -17,7 +17,6 @@ import { createToolRegistry } from './registry.ts';
 import type { ToolCaller, ToolParts } from './tool.ts';
 
 export const definitions = join(import.meta.dirname, 'definitions');
-export const testLog = createLogger({ service: 'chat-test', level: 'error', stream: process.stderr });
 
 export type Conversation = { tenant_id: string; user_id: string; conversation_id: string };
 export type Desk = Awaited<ReturnType<typeof openDesk>>;
@@ -69,6 +68,13 @@ export function aChunk(fields: Partial<Chunk> = {}): Chunk {
   };
 }
 
+/** A log that a test can read; nothing is printed. */
+export function aLog(): Logger & { lines: string[] } {
+  const lines: string[] = [];
+  const write = (event: string, fields?: LogFields) => void lines.push(`${event} ${JSON.stringify(fields)}`);
+  return { lines, debug: write, info: write, warn: write, error: write };
+}
+
 /** Gives the same chunks whatever is asked. */
 export function retrieverOf(chunks: readonly Chunk[]): Retriever {
   return {
@@ -105,6 +111,7 @@ export async function openDesk(options: {
   const { pool, folder = definitions } = options;
   const fake = options.fake ?? (await startFakeOrders());
   const metrics = createMetrics({ service: 'chat' });
+  const log = aLog();
   const tokens = delegatedTokens({ identityUrl: fake.url, secret: 'test', timeoutMs: 2_000 });
   const anotherClient = () => createOrdersClient({ urls: [fake.url], tokens, timeoutMs: 2_000, metrics });
   const orders = anotherClient();
@@ -117,11 +124,12 @@ export async function openDesk(options: {
     recentMessages: (...asked) => recentMessages(pool, ...asked),
     ...options.parts,
   };
-  const registry = await createToolRegistry({ folder, parts, metrics, log: testLog });
+  const registry = await createToolRegistry({ folder, parts, metrics, log });
   const execute = approvalExecution({ pool, orders });
   return {
     fake,
     metrics,
+    log,
     orders,
     anotherClient,
     parts,
