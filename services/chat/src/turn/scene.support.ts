@@ -9,6 +9,7 @@ import { claim } from '@ragline/streams/inbox';
 import type { OutgoingRecord, Producer } from '@ragline/streams/producer';
 import type { DecodedEvent } from '@ragline/streams/record';
 import type { Once } from '@ragline/streams/task';
+import pg from 'pg';
 import { stack } from '../../../../tests/support/stack.ts';
 import type { Message } from '../domain.ts';
 import type { Model } from '../model/model.ts';
@@ -48,6 +49,8 @@ export type Behaviour = {
 export async function openTurnScene() {
   const database = await scratchDatabase();
   const pool = poolOf('ragline_chat', 8, database.name);
+  const owner = new pg.Pool({ connectionString: database.url, max: 2 });
+  owner.on('error', () => {});
   const codec = createCodec({ registryUrl: stack().registryUrl });
   const requests = await createTurnRequests(codec, { openTurnsMax: 20 });
   const conversations = conversationStore(pool);
@@ -72,6 +75,9 @@ export async function openTurnScene() {
   }
 
   return {
+    database: database.name,
+    /** As the owner of the database, who sees everything. */
+    owner,
     pool,
     store,
     codec,
@@ -164,6 +170,7 @@ export async function openTurnScene() {
     },
     async close(): Promise<void> {
       await pool.end();
+      await owner.end();
       await database.drop();
     },
   };
