@@ -1,6 +1,6 @@
 /** A file as a document of POST /v1/knowledge/documents. */
 import { readFile } from 'node:fs/promises';
-import { extname, relative } from 'node:path';
+import { basename, extname, isAbsolute, relative } from 'node:path';
 import type { Json } from '../seed/rest.ts';
 
 export const documentKinds = ['policy', 'faq', 'note'] as const;
@@ -39,12 +39,18 @@ export async function documentFrom(file: string, options: DocumentOptions = {}):
     throw new Error(`${file}: only ${Object.keys(mediaTypes).join(', ')} are taken`);
   }
   const bytes = await readFile(file);
-  const source = options.source ?? relative(process.cwd(), file).replaceAll('\\', '/');
+  const source = options.source ?? sourceOf(file);
   if (media_type === 'application/pdf') {
     return bodyOf({ content: bytes.toString('base64'), media_type, source }, options);
   }
   const { fields, text } = frontMatterOf(bytes.toString('utf8'), file);
   return bodyOf({ content: text, media_type, source }, { ...fields, ...definedOf(options) });
+}
+
+/** The path below here; of what lies elsewhere the name alone, since ways up mean nothing to others. */
+function sourceOf(file: string): string {
+  const path = relative(process.cwd(), file).replaceAll('\\', '/');
+  return path.startsWith('..') || isAbsolute(path) ? basename(file) : path;
 }
 
 function bodyOf(

@@ -1,6 +1,6 @@
 /** ragline knowledge import, list, delete, coverage: of one tenant, as its staff. */
 import type { Command } from 'commander';
-import { createClient, type LoginOptions, queryOf, withLogin } from '../dead-letters/client.ts';
+import { type Client, createClient, type LoginOptions, queryOf, withLogin } from '../dead-letters/client.ts';
 import { print } from '../parts/output.ts';
 import { readSettings } from '../parts/settings.ts';
 import { isJson, type Json, rowsOf } from '../seed/rest.ts';
@@ -74,16 +74,22 @@ async function importFiles(files: string[], options: ImportOptions): Promise<voi
     const answer = await client.call('POST', '/v1/knowledge/documents', { body, withinMs: readMs });
     kept.push(answer.body);
   }
-  if (options.wait === true) for (const document of kept) await indexed(client, document);
-  print(kept, options.json === true, documentRow);
+  const found = options.wait === true ? await allIndexed(client, kept) : kept;
+  print(found, options.json === true, documentRow);
+}
+
+async function allIndexed(client: Client, documents: readonly Json[]): Promise<Json[]> {
+  const found: Json[] = [];
+  for (const document of documents) found.push(await indexed(client, document));
+  return found;
 }
 
 /** Waits until the document's present version can be found. Throws Error when that takes a minute. */
-async function indexed(client: ReturnType<typeof createClient>, { id, title, version }: Json): Promise<void> {
+async function indexed(client: Client, { id, title, version }: Json): Promise<Json> {
   const until = Date.now() + indexedWithinMs;
   for (;;) {
-    const { indexed_version } = await client.get(`/v1/knowledge/documents/${String(id)}`);
-    if (Number(indexed_version ?? 0) >= Number(version)) return;
+    const { text: _, ...document } = await client.get(`/v1/knowledge/documents/${String(id)}`);
+    if (Number(document.indexed_version ?? 0) >= Number(version)) return document;
     if (Date.now() > until) throw new Error(`${String(title)} is kept, but cannot be found yet`);
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }

@@ -105,6 +105,17 @@ describe('chunks', () => {
     for (const { text } of chunks.slice(1)) assert.ok(text.startsWith('Can I pay by card?\n'), text);
   });
 
+  it('leave out a heading that says nothing but where the next ones stand', () => {
+    const text =
+      '# Visit\n\n## Outside\n\n### Is there parking?\n\nYes.\n\n## Inside\n\n### Is there Wi-Fi?\n\nFree.';
+    for (const kind of ['faq', 'note'] as const) {
+      const chunks = [...chunksOf(aSource({ kind, title: 'Visit', text }), usualLimits, [words])];
+      const label = kind === 'faq' ? 'FAQ' : 'Note';
+      assert.equal(chunks.length, 2);
+      assert.ok(chunks[0]?.header.startsWith(`${label} · Visit › Outside`), chunks[0]?.header);
+    }
+  });
+
   it('ask the title when a FAQ has no other question', () => {
     const [chunk] = chunksOf(
       aSource({ kind: 'faq', title: 'Is there parking?', text: 'Behind the house.' }),

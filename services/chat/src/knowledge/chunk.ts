@@ -118,17 +118,20 @@ function* menuPassages(source: Source, fits: FitsIn, clip: Clip): Generator<Pass
 }
 
 function* faqPassages(source: Source, fits: FitsIn, clip: Clip): Generator<Passage> {
-  const asked = questionsOf(source.text) ?? [{ question: source.title, answer: source.text }];
-  const header = clip(`${labels.faq} · ${source.title}`, headerShare);
-  for (const { question, answer } of asked) {
-    const whole = [question, answer].filter((it) => it !== '').join('\n');
+  const asked = questionsOf(source.text) ?? [{ under: [], question: source.title, answer: source.text }];
+  for (const { under: headings, question, answer } of asked) {
+    const above = headings[0] === source.title ? headings.slice(1) : headings;
+    const full = [`${labels.faq} · ${source.title}`, ...above].join(' › ');
+    const header = clip(full, headerShare);
+    const said = header === full ? [question, answer] : [...above, question, answer];
+    const whole = said.filter((it) => it !== '').join('\n');
     if (fits(embeddedText(header, whole))) {
       if (whole !== '') yield { header, text: whole };
       continue;
     }
     // An answer in parts: each stands under its question. A question that is cut there stands once in full.
     const under = clip(question, headerShare);
-    const rest = under === question ? answer : whole;
+    const rest = under === question && header === full ? answer : whole;
     const ask = (part: string) => (under === '' ? part : `${under}\n${part}`);
     for (const part of split(rest, (it) => fits(embeddedText(header, ask(it)))))
       yield { header, text: ask(part) };

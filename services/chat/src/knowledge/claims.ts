@@ -1,4 +1,4 @@
-/** Who embeds which chunk. In a transaction that sees all tenants. */
+/** Who embeds which missing chunk. In a transaction that sees all tenants. */
 import type { Client } from '@ragline/postgres/pool';
 
 /** Of the chunks those that nobody has claimed, as many as a batch, claimed now for `leaseMs`. */
@@ -38,4 +38,16 @@ export async function releaseChunks(
     text: 'DELETE FROM chat.embedding_claim WHERE model_id = $1 AND chunk_id = ANY ($2::uuid[])',
     values: [modelId, chunks.map(({ id }) => id)],
   });
+}
+
+/** When the sources of these chunks changed, of each once; only of those that were indexed in the last ten minutes. */
+export async function lateChanges(client: Client, chunks: readonly { id: string }[]): Promise<Date[]> {
+  const { rows } = await client.query<{ changed_at: Date }>({
+    name: 'chat_late_changes',
+    text: `SELECT s.changed_at FROM chat.source s
+            WHERE s.indexed_at > clock_timestamp() - interval '10 minutes'
+              AND (s.tenant_id, s.id) IN (SELECT c.tenant_id, c.source_id FROM chat.chunk c WHERE c.id = ANY ($1::uuid[]))`,
+    values: [chunks.map(({ id }) => id)],
+  });
+  return rows.map(({ changed_at }) => changed_at);
 }

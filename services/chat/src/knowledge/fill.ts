@@ -5,7 +5,8 @@ import type { Metrics } from '@ragline/runtime/metrics';
 import type { Embedder } from '../embedding/embedder.ts';
 import { embeddingStore, type MissingVector } from '../embedding/store.ts';
 import { embeddedText } from './chunk.ts';
-import { claimChunks, releaseChunks } from './claims.ts';
+import { claimChunks, lateChanges, releaseChunks } from './claims.ts';
+import { indexMetrics } from './index-metrics.ts';
 import type { Models } from './models.ts';
 import { forAllTenants } from './scope.ts';
 
@@ -32,16 +33,12 @@ export function startFilling(parts: {
   metrics: Metrics;
 }) {
   const { pool, models, log, metrics } = parts;
-  const embedded = metrics.counter(
-    'ragline_chat_index_embedded_total',
-    'Chunks that were embedded, by the event that changed them or by the filling of gaps.',
-    ['by'],
-  );
+  const { freshness, embedded } = indexMetrics(metrics);
   const stopped = new AbortController();
   let wake: () => void = () => {};
   let isWoken = false;
 
-  async function fill(embedder: Embedder): Promise<Round> {
+  async function fill(embedder: Embedder, isActive: boolean): Promise<Round> {
     const { id } = embedder.model;
     const found = await forAllTenants(pool, async (client) => {
       const missing = await embeddingStore.missing(client, id, looked);
@@ -55,10 +52,19 @@ export function startFilling(parts: {
       const vectors = await embed(embedder, found.claimed);
       await forAllTenants(pool, (client) => embeddingStore.upsert(client, id, vectors));
       embedded.inc({ by: 'fill' }, vectors.length);
+      if (isActive) await observe(found.claimed);
     } finally {
       await forAllTenants(pool, (client) => releaseChunks(client, id, found.claimed));
     }
     return 'filled';
+  }
+
+  /** Of what changed lately: what is embedded for another reason was found before, or says nothing of freshness. */
+  async function observe(chunks: readonly MissingVector[]): Promise<void> {
+    const changes = await forAllTenants(pool, (client) => lateChanges(client, chunks));
+    for (const changedAt of changes) {
+      freshness.observe({ change: 'text' }, Math.max(0, Date.now() - changedAt.getTime()) / 1_000);
+    }
   }
 
   async function embed(embedder: Embedder, chunks: readonly MissingVector[]) {
@@ -75,7 +81,7 @@ export function startFilling(parts: {
     const { active, others } = await models.inUse();
     let waitMs = idleMs;
     for (const embedder of [active, ...others]) {
-      const result = await fill(embedder);
+      const result = await fill(embedder, embedder === active);
       if (result === 'filled') return 0;
       if (result === 'others have it') waitMs = busyMs;
     }

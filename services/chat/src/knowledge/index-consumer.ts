@@ -9,6 +9,7 @@ import type { BatchAttempt } from '@ragline/streams/task';
 import type { Embedder } from '../embedding/embedder.ts';
 import { embeddingStore, type NewVector } from '../embedding/store.ts';
 import { type ChunkLimits, chunksOf, embeddedText, type NewChunk } from './chunk.ts';
+import { indexMetrics } from './index-metrics.ts';
 import { documentText, knownSources, type SourceWrite, writeSources } from './index-store.ts';
 import type { Models } from './models.ts';
 import { type KnownChunk, planChunks } from './plan.ts';
@@ -40,12 +41,10 @@ export type IndexParts = {
 
 type Work = { change: Change; event_id: string; write: SourceWrite };
 
-// What a batch embeds by itself; the rest is filled in the background, so that what changed in price does not wait.
-const embeddedAtOnce = 64;
+// What a batch embeds by itself; the rest is filled in the background, so that what changed in price does not wait long.
+const embeddedAtOnce = 16;
 // A long document is cut in many chunks: others have their turn in between.
 const chunksBetweenBreaths = 50;
-
-const freshnessBuckets = [0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 120];
 
 /**
  * Indexes a batch: chunks and vectors are made before the transaction in which sources, chunks and vectors change together
@@ -56,17 +55,7 @@ const freshnessBuckets = [0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 1
  * event that is older than the index changes nothing.
  */
 export function createIndexing({ pool, models, limits, log, metrics, onMissing }: IndexParts) {
-  const freshness = metrics.histogram(
-    'ragline_chat_index_freshness_seconds',
-    'From a change of the catalogue until it can be found. text: it had to be embedded; facts: it had not.',
-    ['change'],
-    freshnessBuckets,
-  );
-  const embedded = metrics.counter(
-    'ragline_chat_index_embedded_total',
-    'Chunks that were embedded, by the event that changed them or by the filling of gaps.',
-    ['by'],
-  );
+  const { freshness, embedded } = indexMetrics(metrics);
 
   return async (
     events: readonly DecodedEvent[],

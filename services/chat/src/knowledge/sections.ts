@@ -3,7 +3,8 @@
 /** What stands under one heading; `path` are the headings above it and its own, the outermost first. */
 export type Section = { path: string[]; body: string };
 
-export type QuestionAndAnswer = { question: string; answer: string };
+/** `under`: the headings above the question. */
+export type QuestionAndAnswer = { under: string[]; question: string; answer: string };
 
 // A longer line is text that somebody began with a hash.
 const headingLengthMax = 120;
@@ -11,8 +12,8 @@ const headingPattern = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
 const fencePattern = /^ {0,3}(```|~~~)/;
 
 /**
- * Sections of Markdown, in order. A text without headings is one section. Nothing is lost: a heading with nothing
- * under it is a section with an empty body.
+ * Sections of Markdown, in order. A text without headings is one section. Nothing is lost: a heading over other headings
+ * stands in their paths, and one with nothing at all under it is a section with an empty body.
  */
 export function sectionsOf(text: string): Section[] {
   const sections: { path: string[]; lines: string[] }[] = [{ path: [], lines: [] }];
@@ -35,7 +36,10 @@ export function sectionsOf(text: string): Section[] {
   }
   return sections
     .map(({ path, lines }) => ({ path, body: lines.join('\n').trim() }))
-    .filter(({ path, body }) => path.length > 0 || body !== '');
+    .filter(({ path, body }, index, all) => {
+      const next = all[index + 1]?.path ?? [];
+      return body !== '' || (path.length > 0 && !path.every((title, level) => next[level] === title));
+    });
 }
 
 const questionMark = /^(?:\*\*|__)?\s*(?:q|question)\s*[:.]\s*/i;
@@ -50,7 +54,11 @@ export function questionsOf(text: string): QuestionAndAnswer[] | undefined {
   const headed = sections.filter(({ path, body }) => path.length > 0 && body !== '');
   const isUnderHeadings = headed.some(({ path }) => path.at(-1)?.endsWith('?') || path.length > 1);
   if (isUnderHeadings || headed.length > 1) {
-    return sections.map(({ path, body }) => ({ question: path.at(-1) ?? '', answer: body }));
+    return sections.map(({ path, body }) => ({
+      under: path.slice(0, -1),
+      question: path.at(-1) ?? '',
+      answer: body,
+    }));
   }
   return questionLines(text);
 }
@@ -65,12 +73,12 @@ function questionLines(text: string): QuestionAndAnswer[] | undefined {
   }
   const answered = found.map(({ question, lines }) => {
     const answer = lines.join('\n').trim().replace(answerMark, '');
-    return { question, answer };
+    return { under: [], question, answer };
   });
   // A question within prose is none of a FAQ: each has to have an answer.
   if (answered.length === 0 || answered.some(({ answer }) => answer === '')) return undefined;
   const introduction = before.join('\n').trim();
-  return introduction === '' ? answered : [{ question: '', answer: introduction }, ...answered];
+  return introduction === '' ? answered : [{ under: [], question: '', answer: introduction }, ...answered];
 }
 
 function questionOf(line: string): string | undefined {
