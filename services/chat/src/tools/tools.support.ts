@@ -105,6 +105,8 @@ export function modelOf(text: string): Model {
 export async function openDesk(options: {
   pool: Pool;
   fake?: FakeOrders;
+  /** Instead of the fake ones. */
+  real?: { orders: string; identity: string };
   folder?: string;
   parts?: Partial<ToolParts>;
 }) {
@@ -112,8 +114,9 @@ export async function openDesk(options: {
   const fake = options.fake ?? (await startFakeOrders());
   const metrics = createMetrics({ service: 'chat' });
   const log = aLog();
-  const tokens = delegatedTokens({ identityUrl: fake.url, secret: 'test', timeoutMs: 2_000 });
-  const anotherClient = () => createOrdersClient({ urls: [fake.url], tokens, timeoutMs: 2_000, metrics });
+  const { orders: url, identity: identityUrl } = options.real ?? { orders: fake.url, identity: fake.url };
+  const tokens = delegatedTokens({ identityUrl, secret: 'test', timeoutMs: 2_000 });
+  const anotherClient = () => createOrdersClient({ urls: [url], tokens, timeoutMs: 2_000, metrics });
   const orders = anotherClient();
   const parts: ToolParts = {
     pool,
