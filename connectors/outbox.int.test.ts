@@ -20,13 +20,17 @@ describe('from an outbox to Kafka', function () {
 
   before(async () => {
     const parts = stack();
-    for (const schema of ['identity', 'orders', 'notifications', 'dead_letters'] as const) {
+    for (const schema of ['identity', 'orders', 'notifications', 'dead_letters', 'chat'] as const) {
       const options = { applicationName: `test-${schema}`, log, metrics: createMetrics({ service: 'test' }) };
       pools.set(schema, createPool({ url: parts.databaseUrlOf(`ragline_${schema}`), max: 2, ...options }));
     }
-    const watched = [topics.orders, topics.notifications, topics.revocations, topics.deadLetters].map(
-      ({ name }) => name,
-    );
+    const watched = [
+      topics.orders,
+      topics.notifications,
+      topics.revocations,
+      topics.deadLetters,
+      topics.chatRequests,
+    ].map(({ name }) => name);
     tap = await startRecordTap({ kafka: parts.kafka, topics: watched });
   });
   after(async () => {
@@ -49,6 +53,7 @@ describe('from an outbox to Kafka', function () {
       ['notifications', topics.notifications.name],
       ['identity', topics.revocations.name],
       ['dead_letters', topics.deadLetters.name],
+      ['chat', topics.chatRequests.name],
     ] as const;
     for (const [schema, topic] of cases) {
       const row = aRow({ topic, payload });

@@ -23,15 +23,17 @@ describe('who may see what in the database', function () {
   let orders: Pool;
   let notifications: Pool;
   let deadLetters: Pool;
+  let chat: Pool;
 
   before(() => {
     admin = new pg.Pool({ connectionString: stack().databaseUrl, max: 2 });
     orders = poolOf('ragline_orders');
     notifications = poolOf('ragline_notifications');
     deadLetters = poolOf('ragline_dead_letters');
+    chat = poolOf('ragline_chat');
   });
   after(async () => {
-    for (const pool of [admin, orders, notifications, deadLetters]) await pool?.end();
+    for (const pool of [admin, orders, notifications, deadLetters, chat]) await pool?.end();
   });
 
   describe('roles', () => {
@@ -55,6 +57,15 @@ describe('who may see what in the database', function () {
         [notifications, 'SELECT FROM dead_letters.letter'],
         [notifications, 'SELECT FROM streams.parked_record'],
         [notifications, 'SELECT streams.discard_parked(NULL, ARRAY[1])'],
+        [chat, 'SELECT FROM orders.outbox'],
+        [chat, 'SELECT FROM identity.user_account'],
+        [chat, 'SELECT FROM streams.parked_record'],
+        [chat, 'SELECT streams.discard_parked(NULL, ARRAY[1])'],
+        [chat, 'UPDATE chat.outbox SET type = type'],
+        [chat, 'CREATE TABLE chat.mine ()'],
+        [notifications, 'SELECT FROM chat.conversation'],
+        [deadLetters, 'SELECT FROM chat.message'],
+        [orders, 'SELECT FROM chat.document'],
         [orders, "SELECT streams.fate(ARRAY[1::bigint], ARRAY['notifications'], ARRAY['x'])"],
       ] as const) {
         await assert.rejects(pool.query(statement), /permission denied/, statement);
