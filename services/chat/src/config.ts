@@ -52,7 +52,20 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
     /** Turns answered at a time by this instance. */
     concurrency: env.integer('CHAT_CONCURRENCY', 32, { min: 1, max: 1_000 }),
     /** Turns of a tenant that may wait or run at a time. */
-    tenantTurnsMax: env.integer('CHAT_TENANT_TURNS', 100, { min: 1 }),
+    tenantTurnsMax: env.integer('CHAT_TENANT_TURNS', 24, { min: 1 }),
+    /** As retryDelaysMs, of turns: somebody waits for them. */
+    turnRetryDelaysMs: env.integers('CHAT_RETRY_DELAYS_MS', [1_000, 5_000, 30_000], {
+      min: 1,
+      max: delayMsMax,
+    }),
+    /** How long who asks for the whole answer waits for it, before he is told to come back. */
+    answerWithinMs: env.integer('ANSWER_WITHIN_MS', 150_000, { min: 1_000, max: 3_600_000 }),
+    /** Tokens a day; 0: as many as one likes. Rate limits switched off, there is none. */
+    budgets: {
+      tenantTokens: env.integer('BUDGET_TENANT_TOKENS', 20_000_000, { min: 0 }),
+      userTokens: env.integer('BUDGET_USER_TOKENS', 1_000_000, { min: 0 }),
+    },
+    rateLimits: env.choice('RAGLINE_RATE_LIMITS', ['on', 'off'], 'on') === 'on',
     turnDeadlineMs: env.integer('TURN_DEADLINE_MS', 120_000, { min: 1_000, max: 3_600_000 }),
     context: {
       /** The whole of what a model is sent and answers, where it would take more. */

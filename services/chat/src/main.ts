@@ -26,6 +26,7 @@ import { createQueryCache } from './embedding/query-cache.ts';
 import { addRoutes } from './http.ts';
 import { addToolRoutes } from './http-tools.ts';
 import { createKnowledge } from './knowledge/knowledge.ts';
+import { startLive } from './live/live.ts';
 import { keepHouse } from './maintenance.ts';
 import { createCallRecorder } from './model/calls.ts';
 import { createModel } from './model/create.ts';
@@ -62,6 +63,16 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const codec = createCodec({ registryUrl: config.registryUrl });
   const requests = await createTurnRequests(codec, { openTurnsMax: config.tenantTurnsMax });
   const conversations = conversationStore(pool);
+  const live = own(
+    startLive({
+      ...{ pool, codec, requests, conversations, authentication, health, log, clientId: instance },
+      ...{ kafka: config.kafka, cursorKeys: config.cursorKeys, identityUrl: config.identityUrl },
+      ...{ allowedOrigins: config.allowedOrigins, rateLimits: config.rateLimits },
+      answerWithinMs: config.answerWithinMs,
+      budgets: config.budgets,
+    }),
+    (it) => it.stop(),
+  );
   const producer = own(await startProducer({ kafka, log }), (it) => it.stop());
 
   const embedders = own(createEmbedders(config.embedding, { log, metrics }), (it) => it.stop());
@@ -111,7 +122,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   );
 
   const api = createApi({ title: 'RAGline chat', authentication });
-  addRoutes(api, { pool, conversations, requests });
+  addRoutes(api, { pool, conversations, requests, ...live });
   addSearchRoutes(api, { retriever });
   addToolRoutes(api, { pool, registry, requestApproval: requests.requestApproval });
   knowledge.addRoutes(api);
@@ -121,7 +132,11 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     every(housekeepingMs, () => keepHouse(pool)),
     (it) => clearInterval(it),
   );
-  own(await startServer({ handler: app, port: config.port, host: config.host, log }), (it) => it.close());
+  own(await startServer({ handler: app, port: config.port, host: config.host, log }), async (it) => {
+    // Streams first: the server's close waits for every answer that is being written.
+    await live.stop();
+    await it.close();
+  });
 
   const { retryDelaysMs: delaysMs, floodGuard, failpoints } = config;
   // Less than half of the time to stop: requests need theirs after it.
@@ -135,6 +150,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   own(
     await startTurns({
       ...following,
+      retry: { delaysMs: config.turnRetryDelaysMs },
       pool,
       kafkaAccess: config.kafka,
       codec,
@@ -147,6 +163,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
       summaryPrompt: prompts.prompt('conversation-summary'),
       limits: config.context,
       failpoint: noFailpoint,
+      spend: live.budgets.spend,
       instance,
       deadlineMs: config.turnDeadlineMs,
       concurrency: config.concurrency,

@@ -84,6 +84,7 @@ export async function openTurnScene() {
     requests,
     conversations,
     sent,
+    eventOf,
     aUser: (): Who => ({ tenant_id: randomUUIDv7(), user_id: randomUUIDv7(), roles: ['customer'] }),
     inTenant: <T>(who: Who, work: (client: Client) => Promise<T>) => inTenant(pool, who.tenant_id, work),
     async open(who: Who): Promise<string> {

@@ -19,7 +19,7 @@ import { createRunning, startWatch } from './running.ts';
 import { startStops } from './stops.ts';
 import { turnStore } from './store.ts';
 import { startSummaries } from './summaries.ts';
-import { startSweeper } from './sweeper.ts';
+import { endDeadTurn, startSweeper } from './sweeper.ts';
 import { createWorker, type WorkerParts } from './worker.ts';
 
 export type TurnOptions = Omit<AnswerParts, 'failpoint'> &
@@ -74,9 +74,12 @@ export async function startTurns(options: TurnOptions) {
   const stops = startStops({ client, codec, running, log, topic: names.requests });
   const watch = startWatch({ running, store, log });
   const limits = { requestedMs, runningMs: deadlineMs + 2 * afterDeadlineMs };
-  const sweeper = startSweeper({ store, publisher, limits, log });
+  const sweeping = { store, publisher, limits, log };
+  const sweeper = startSweeper(sweeping);
+  const ending = new Set<Promise<void>>();
 
   async function stopNets(): Promise<void> {
+    await Promise.all(ending);
     await summaries.stop();
     await sweeper.stop();
     await watch.stop();
@@ -104,6 +107,11 @@ export async function startTurns(options: TurnOptions) {
       health: options.health,
       concurrency: options.concurrency,
       stopWithinMs: options.stopWithinMs,
+      onFinished({ event, outcome }) {
+        if (outcome !== 'dead-lettered') return;
+        const end = endDeadTurn(sweeping, event).finally(() => ending.delete(end));
+        ending.add(end);
+      },
     });
     return {
       running,

@@ -32,9 +32,9 @@ export type WorkerParts = AnswerParts &
     metrics: TurnMetrics;
     /** This instance, as turns remember it. */
     name: string;
-    /** Books what was used, in the transaction that keeps the answer. */
+    /** Books what was used, in the transaction that keeps the answer; also nothing, which ends what was held for it. */
     spend?:
-      | ((client: Client, who: Pick<Turn, 'tenant_id' | 'user_id'>, usage: Usage) => Promise<void>)
+      | ((client: Client, turn: Pick<Turn, 'id' | 'tenant_id' | 'user_id'>, usage: Usage) => Promise<void>)
       | undefined;
     /** Told when a turn is over and its reader knows; must not throw. */
     afterwards?: ((turn: Turn) => void) | undefined;
@@ -47,6 +47,7 @@ type Handled = Pick<Attempt, 'signal' | 'once'>;
 
 // A worker that was thought dead learns so much later, at the latest, that its assignment is over.
 const assignmentEndsMs = 5_000;
+const nothingUsed: Usage = { input_tokens: 0, output_tokens: 0 };
 
 export function createWorker(parts: WorkerParts) {
   const { pool, store, publisher, running, metrics, log } = parts;
@@ -178,7 +179,7 @@ export function createWorker(parts: WorkerParts) {
     };
     const write = async (client: Client) => {
       const message = await store.finish(client, turn, kept);
-      if (draft.usage !== null) await parts.spend?.(client, turn, draft.usage);
+      if (turn.kind === 'answer') await parts.spend?.(client, turn, draft.usage ?? nothingUsed);
       return message;
     };
     if (once === undefined) return inTenant(pool, tenant_id, write);
