@@ -4,7 +4,7 @@
  */
 const ours = '^(packages|schemas|services|connectors|infra|tools|tests)/';
 // Beside the code: tests, and the scenes that several of them share.
-const test = '\\.(test|support|scene)\\.ts$|/bench/|/(testing|record-tap)\\.ts$|^tests/';
+const test = '\\.(test|support|scene)\\.ts$|/(?:bench|eval)/|/(testing|record-tap)\\.ts$|^tests/';
 
 /** A folder whose code may import, of ours, itself and the given others. */
 const only = (folder, others, comment) => ({
