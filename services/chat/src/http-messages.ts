@@ -1,34 +1,51 @@
 /** Messages over HTTP: asking, reading, stopping. */
 import { inTenant, type Pool } from '@ragline/postgres/pool';
 import type { Api } from '@ragline/web/api';
+import { idempotencyKey } from '@ragline/web/fields';
 import { decodePageCursor, pageOf, toPage } from '@ragline/web/pages';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
-import { accepted, idParams, listQuery, message, newMessage, stopped } from './shapes.ts';
+import type { Answers } from './answers.ts';
+import { respond } from './respond.ts';
+import { accepted, answered, idParams, listQuery, message, newMessage, stopped } from './shapes.ts';
 import type { ConversationStore } from './turn/conversations.ts';
 import type { TurnRequests } from './turn/requests.ts';
 
 const tags = ['chat'];
 
-export type MessageParts = { pool: Pool; conversations: ConversationStore; requests: TurnRequests };
+export type MessageParts = {
+  pool: Pool;
+  conversations: ConversationStore;
+  requests: TurnRequests;
+  answers: Answers;
+};
 
-export function addMessageRoutes(api: Api, { pool, conversations, requests }: MessageParts): void {
+const position = {
+  'stream-position': 'A cursor taken before the question was: good for `since` of `GET …/events`.',
+};
+
+export function addMessageRoutes(api: Api, { pool, conversations, requests, answers }: MessageParts): void {
   api.route(
     {
       method: 'post',
       path: '/v1/conversations/{id}/messages',
       summary: 'Ask something',
+      description:
+        'With `Accept: text/event-stream` the answer streams: `id:` is a cursor, `event:` the event type, `data:` the event as on `chat.events.v1`; the stream ends after `message_completed`, `message_failed` or `message_stopped`, and leaving it stops nothing. Else the answer is waited for and comes whole; a failed one has `state: failed` and its `error_code`. What takes too long, or is asked with `Prefer: respond-async`, is 202. The same key and body again give the same answer, which streams once more.',
       tags,
       auth: 'customer',
       params: idParams,
+      headers: z.object({ 'idempotency-key': idempotencyKey.optional() }),
       body: newMessage,
-      responses: { 202: accepted },
+      responses: {
+        200: { schema: answered, description: 'The answer; as a stream with `Accept: text/event-stream`.' },
+        202: { schema: accepted, headers: position },
+      },
     },
-    async ({ params: { id }, body: { content }, principal }) => {
-      const asked = await inTenant(pool, principal.tenant_id, (client) =>
-        requests.requestTurn(client, { who: principal, conversation_id: id, content }),
-      );
-      return { status: 202, body: asked };
+    async ({ params: { id }, headers, body: { content }, principal, req, res }) => {
+      const key = headers['idempotency-key'];
+      const asked = await answers.ask(principal, { conversation_id: id, content }, key);
+      return respond(answers, { principal, asked, req, res });
     },
   );
 

@@ -48,6 +48,7 @@ export const newMessage = z.strictObject({
 export const accepted = z
   .object({ turn_id: id, message_id: id, answer_id: id })
   .meta({ id: 'AcceptedMessage' });
+export const answered = z.object({ message }).meta({ id: 'Answer' });
 export const stopped = z
   .object({ turns: z.array(id).meta({ description: 'The turns that were open.' }) })
   .meta({ id: 'StoppedTurns' });

@@ -1,0 +1,81 @@
+/** The reading side of one instance, put together: the feed, who may read it, and questions with their answers. */
+import { createIdempotencyStore } from '@ragline/postgres/idempotency';
+import type { Pool } from '@ragline/postgres/pool';
+import type { Health } from '@ragline/runtime/health';
+import type { Logger } from '@ragline/runtime/logger';
+import type { Codec } from '@ragline/schemas/codec';
+import type { TailStatus } from '@ragline/streams/tail';
+import type { KafkaAccess } from '@ragline/streams/tail-client';
+import type { Authentication } from '@ragline/web/auth';
+import { createCredentials } from '@ragline/web/credentials';
+import { createAnswers } from '../answers.ts';
+import { type BudgetLimits, createBudgets } from '../budgets.ts';
+import { eventsCookie } from '../http-events.ts';
+import type { ConversationStore } from '../turn/conversations.ts';
+import type { TurnRequests } from '../turn/requests.ts';
+import { noQuotas, type Quotas, startAdmission, usualQuotas } from './admission.ts';
+import { startFeed } from './feed.ts';
+
+export type Live = ReturnType<typeof startLive>;
+
+export type LiveOptions = {
+  pool: Pool;
+  kafka: KafkaAccess;
+  clientId: string;
+  codec: Pick<Codec, 'decode'>;
+  cursorKeys: string;
+  authentication: Pick<Authentication, 'verify'>;
+  identityUrl: string;
+  allowedOrigins: string[];
+  requests: TurnRequests;
+  conversations: ConversationStore;
+  budgets: BudgetLimits;
+  /** Off: no budgets, and as many readers as come. */
+  rateLimits: boolean;
+  quotas?: Quotas;
+  answerWithinMs: number;
+  health: Health;
+  log: Logger;
+  /** Names of a test's own. */
+  topics?: { events: string; revocations: string };
+};
+
+const fetchAgeMaxMs = 5_000;
+const behindMaxMs = 5_000;
+
+/** Begins to read at once; health check `live` says whether it is at the end. */
+export function startLive(options: LiveOptions) {
+  const { pool, rateLimits, health, topics } = options;
+  const quotas = rateLimits ? (options.quotas ?? usualQuotas) : noQuotas;
+  const feed = startFeed({ ...options, ...(topics && { topic: topics.events }) });
+  const admission = startAdmission({ ...options, quotas, ...(topics && { topic: topics.revocations }) });
+  const budgets = createBudgets(rateLimits ? options.budgets : { tenantTokens: 0, userTokens: 0 });
+  const credentials = createCredentials({ ...options, revocations: admission, cookieName: eventsCookie });
+  const idempotency = createIdempotencyStore(pool, 'chat');
+  const answers = createAnswers({ ...options, feed, admission, idempotency, budgets });
+
+  health.check('live', () => {
+    for (const it of [feed, admission]) requireCurrent(it.status());
+  });
+
+  let stopped: Promise<void> | undefined;
+
+  return {
+    feed,
+    admission,
+    answers,
+    budgets,
+    credentials,
+    /** Ends what is read here, so that readers go to another instance. */
+    stop(): Promise<void> {
+      stopped ??= feed.stop().then(() => admission.stop());
+      return stopped;
+    },
+  };
+}
+
+function requireCurrent({ isCaughtUp, fetchedAt, behindSince }: TailStatus): void {
+  if (!isCaughtUp) throw new Error('reading up to the end');
+  if (Date.now() - fetchedAt > fetchAgeMaxMs) throw new Error('no answer from Kafka');
+  if (behindSince !== undefined && Date.now() - behindSince > behindMaxMs) throw new Error('behind the end');
+}
