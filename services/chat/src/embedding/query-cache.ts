@@ -118,10 +118,11 @@ function redisCache(options: QueryCacheOptions & { redisUrl: string }) {
   client.on('ready', () => {
     isAway = false;
   });
-  const connected = client.connect().then(
-    () => {},
-    () => {},
-  );
+  const { promise: connected, resolve: isDecided } = Promise.withResolvers<void>();
+  client.once('ready', isDecided);
+  client.once('error', () => isDecided());
+  // Ends when the client is stopped; until then it tries again and again.
+  void client.connect().catch(() => {});
   const reads = createBreaker({
     name: 'redis',
     call: (key: string) => client.get(key),

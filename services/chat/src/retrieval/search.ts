@@ -67,15 +67,16 @@ export async function countChunks(pool: Pool, tenantId: string, most: number): P
 
 /** halfvec on the wire: the number of dimensions, two bytes of nothing, and each half, all big-endian. */
 function floatsOf(halves: Buffer): Float32Array {
-  return Float32Array.from({ length: halves.readUInt16BE(0) }, (_, at) =>
-    floatOf(halves.readUInt16BE(4 + 2 * at)),
-  );
+  const floats = new Float32Array(halves.readUInt16BE(0));
+  for (let at = 0; at < floats.length; at++) floats[at] = floatOfHalf[halves.readUInt16BE(4 + 2 * at)] ?? 0;
+  return floats;
 }
 
-/** A finite half, of 1 bit for the sign, 5 for the exponent and 10 for the fraction. */
-function floatOf(half: number): number {
+/** Every half there is: a search reads some ten thousand. 1 bit is the sign, 5 the exponent, 10 the fraction. */
+const floatOfHalf = Float32Array.from({ length: 0x10000 }, (_, half) => {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >> 10) & 0x1f;
   const fraction = half & 0x3ff;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1_024) * 2 ** (exponent - 15);
-}
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1 + fraction / 1_024) * 2 ** (exponent - 15);
+});

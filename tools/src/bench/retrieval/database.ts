@@ -36,8 +36,8 @@ export async function makeDatabase(settings: Settings) {
 export type Passage = { title: string; category: string; price: number; text: string; vector: Float32Array };
 
 /**
- * Replaces all chunks. The first of each passage of each tenant is the passage itself; the others are its vector with two
- * of 2,000 random ones added, half as long as itself: clusters, as texts about the same things are.
+ * Replaces all chunks. The first of each passage of each tenant is the passage itself. The others are what texts of one
+ * trade are like: its vector, half of another passage's, and a random one a third as long as it, of 2,000.
  *
  * @param shares how many chunks each tenant has
  */
@@ -98,7 +98,7 @@ export async function index(owner: pg.Pool, kind: string): Promise<number> {
 
 const fillSql = (table: string, dimensions: number) => `
   WITH row AS MATERIALIZED (
-    SELECT n, uuidv7() AS id, uuidv7() AS source_id, p.*, (random() * 1999)::int AS one, (random() * 1999)::int AS other
+    SELECT n, uuidv7() AS id, uuidv7() AS source_id, p.*, (random() * ($3::int - 1))::int AS one, (random() * 1999)::int AS other
       FROM generate_series(0, $2::int - 1) n JOIN (SELECT n AS at, title, category, price, body, v FROM passage) p ON p.at = n % $3::int),
   source AS (
     INSERT INTO chat.source (tenant_id, id, kind, version, title, source, changed_at, indexed_at)
@@ -111,6 +111,7 @@ const fillSql = (table: string, dimensions: number) => `
   INSERT INTO chat.${table} (chunk_id, tenant_id, content_hash, embedding)
   SELECT row.id, $1::uuid, md5(row.body),
          CASE WHEN row.n < $3::int THEN row.v ELSE
-           l2_normalize(row.v + (SELECT l2_normalize(a.v + b.v) * array_fill(0.5::real, ARRAY[${dimensions}])::vector
-                                   FROM noise a, noise b WHERE a.n = row.one AND b.n = row.other)) END::halfvec(${dimensions})
+           l2_normalize(row.v + (SELECT a.v * array_fill(0.5::real, ARRAY[${dimensions}])::vector FROM passage a WHERE a.n = row.one)
+                              + (SELECT b.v * array_fill(0.33::real, ARRAY[${dimensions}])::vector FROM noise b WHERE b.n = row.other))
+         END::halfvec(${dimensions})
     FROM row`;
