@@ -44,7 +44,7 @@ type Work = { change: Change; event_id: string; write: SourceWrite };
 // What a batch embeds by itself; the rest is filled in the background, so that what changed in price does not wait long.
 const embeddedAtOnce = 16;
 // A long document is cut in many chunks: others have their turn in between.
-const chunksBetweenBreaths = 50;
+const chunksBetweenBreaths = 5;
 
 /**
  * Indexes a batch: chunks and vectors are made before the transaction in which sources, chunks and vectors change together

@@ -11,34 +11,30 @@ const cuts = [/\n[^\S\n]*\n\s*/g, /\n/g, /[.!?…。！？]["'»”)\]]*\s+|[。
 
 /**
  * Pieces of the text in its order, each trimmed and fitting; nothing of it is lost but white space at their edges.
- * The text of no piece is empty. A single letter that does not fit is a piece all the same.
+ * The text of no piece is empty. A single letter that does not fit is a piece all the same. Each piece is looked for
+ * when it is asked for: a long text takes seconds in all.
  */
-export function split(text: string, fits: Fits): string[] {
-  return rangesOf(text, { start: 0, end: text.length }, 0, fits)
-    .map(({ start, end }) => text.slice(start, end).trim())
-    .filter((piece) => piece !== '');
+export function* split(text: string, fits: Fits): Generator<string> {
+  for (const { start, end } of rangesOf(text, { start: 0, end: text.length }, 0, fits)) {
+    const piece = text.slice(start, end).trim();
+    if (piece !== '') yield piece;
+  }
 }
 
-function rangesOf(text: string, whole: Range, level: number, fits: Fits): Range[] {
-  if (fits(text.slice(whole.start, whole.end).trim())) return [whole];
+function* rangesOf(text: string, whole: Range, level: number, fits: Fits): Generator<Range> {
+  if (fits(text.slice(whole.start, whole.end).trim())) return yield whole;
   const cut = cuts[level];
-  if (cut === undefined) return [whole];
+  if (cut === undefined) return yield whole;
   const units = cutAt(text, whole, cut);
-  if (units.length === 1) return rangesOf(text, whole, level + 1, fits);
-  const ranges: Range[] = [];
+  if (units.length === 1) return yield* rangesOf(text, whole, level + 1, fits);
   for (let first = 0; first < units.length; ) {
-    const [unit] = units.slice(first, first + 1);
-    if (unit === undefined) break;
+    const unit = units[first];
+    if (unit === undefined) return;
     const count = fitting(text, units, first, fits);
-    if (count === 0) {
-      ranges.push(...rangesOf(text, unit, level + 1, fits));
-      first += 1;
-    } else {
-      ranges.push({ start: unit.start, end: units[first + count - 1]?.end ?? unit.end });
-      first += count;
-    }
+    if (count === 0) yield* rangesOf(text, unit, level + 1, fits);
+    else yield { start: unit.start, end: units[first + count - 1]?.end ?? unit.end };
+    first += Math.max(1, count);
   }
-  return ranges;
 }
 
 /** How many units from `first` on fit together: by doubling, then by halves, so that little is counted twice. */
