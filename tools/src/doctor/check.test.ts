@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { report } from '../doctor.ts';
 import { envLines } from '../env.ts';
+import { describeKnown } from './assistant.ts';
 import { type Check, examine } from './check.ts';
 import { describeWaiting } from './dead-letters.ts';
 
@@ -43,6 +44,15 @@ describe('what waits', () => {
     assert.equal(describeWaiting(counts), '3 waiting, the oldest for 2 h; 1 parked key with 4 followers');
     const none = { letters: 0, oldest_s: null, lines: 0, followers: 0 };
     assert.equal(describeWaiting(none), '0 waiting; 0 parked keys with 0 followers');
+  });
+});
+
+describe('what the assistant knows', () => {
+  it('is told with what cannot be found yet', () => {
+    const known = { model: 'minilm_l6_v2', chunks: 280, missing: 0 };
+    assert.equal(describeKnown(known), '280 chunks, all with a vector of minilm_l6_v2');
+    const filling = { ...known, missing: 12 };
+    assert.equal(describeKnown(filling), '280 chunks, 12 of them without a vector of minilm_l6_v2 yet');
   });
 });
 

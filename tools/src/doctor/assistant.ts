@@ -1,0 +1,36 @@
+/** What the assistant knows: whether every chunk can be found by the model that is searched by. */
+import type { Check } from './check.ts';
+import { withClient } from './database.ts';
+
+/** So many may be on their way to the model while documents come in. */
+const missingWarn = 1_000;
+
+export type Known = { model: string; chunks: number; missing: number };
+
+export const assistantCheck: Check = {
+  name: 'knowledge',
+  needs: ['postgres', 'migrations'],
+  mend: 'npx ragline knowledge coverage    (what is missing is filled by the chat service, while it runs and its model answers)',
+  run: (settings) =>
+    withClient(settings, async (client) => {
+      const { rows } = await client.query<{ id: string; table_name: string }>(
+        "SELECT id, table_name FROM chat.embedding_model WHERE state = 'active'",
+      );
+      const [model] = rows;
+      if (!model)
+        return { detail: 'no model is searched by yet: the chat service chooses one at its first start' };
+      const { rows: counts } = await client.query<Omit<Known, 'model'>>(
+        `SELECT count(*)::int AS chunks, (count(*) - count(e.chunk_id))::int AS missing
+           FROM chat.chunk c LEFT JOIN chat.${client.escapeIdentifier(model.table_name)} e
+             ON e.chunk_id = c.id AND e.content_hash = c.content_hash`,
+      );
+      const known = { model: model.id, chunks: counts[0]?.chunks ?? 0, missing: counts[0]?.missing ?? 0 };
+      return { state: known.missing > missingWarn ? 'warning' : 'ok', detail: describeKnown(known) };
+    }),
+};
+
+/** `280 chunks, 12 of them without a vector of minilm_l6_v2 yet`. */
+export function describeKnown({ model, chunks, missing }: Known): string {
+  const have = missing === 0 ? 'all with a vector' : `${missing} of them without a vector`;
+  return `${chunks} chunks, ${have} of ${model}${missing === 0 ? '' : ' yet'}`;
+}
