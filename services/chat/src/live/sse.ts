@@ -18,7 +18,7 @@ export function openEventStream(
   res.on('close', () => left.abort());
   // An answer that was cut off: its client is gone, which is no fault.
   res.on('error', () => left.abort());
-  if (res.destroyed || req.destroyed) left.abort();
+  if (req.socket.destroyed) left.abort();
   res.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store, no-transform',
