@@ -1,59 +1,31 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
-import { createHealth } from '@ragline/runtime/health';
-import { readSettings } from '@ragline/runtime/settings';
 import { type Codec, createCodec } from '@ragline/schemas/codec';
 import type { CatalogEvent } from '@ragline/schemas/types.generated';
-import { createApi } from '@ragline/web/api';
-import { createApp } from '@ragline/web/app';
-import { createAuthentication } from '@ragline/web/auth';
-import { startServer } from '@ragline/web/server';
 import { after, before, describe, it } from 'mocha';
-import { httpTo } from '../../../../tests/support/http.ts';
 import { stack } from '../../../../tests/support/stack.ts';
-import { startTokens } from '../../../../tests/support/tokens.ts';
-import { type IndexScene, openIndex, quietLog } from './knowledge.support.ts';
-import { createKnowledge } from './knowledge.ts';
+import { type KnowledgeHttp, startKnowledgeHttp } from './http.support.ts';
+import { type IndexScene, openIndex } from './knowledge.support.ts';
 import { aPdf } from './parse/a-pdf.support.ts';
-import { readKnowledgeSettings } from './settings.ts';
 
 const path = '/v1/knowledge/documents';
 
 describe('documents', function () {
   this.timeout(30_000);
   let scene: IndexScene;
-  let tokens: Awaited<ReturnType<typeof startTokens>>;
+  let http: KnowledgeHttp;
   let codec: Codec;
-  let server: Awaited<ReturnType<typeof startServer>>;
 
   before(async () => {
     scene = await openIndex();
-    tokens = await startTokens();
     codec = createCodec({ registryUrl: stack().registryUrl });
-    const { pool, metrics, embedder } = scene;
-    const settings = readSettings({ DOCUMENTS_MAX: '8' }, readKnowledgeSettings);
-    const embedders = { of: (id: string) => (id === embedder.model.id ? embedder : undefined) };
-    const knowledge = createKnowledge({ settings, pool, codec, embedders, log: quietLog, metrics });
-    const api = createApi({ title: 'test', authentication: createAuthentication({ ...tokens.settings }) });
-    knowledge.addRoutes(api);
-    const { app } = createApp({ service: 'chat', log: quietLog, metrics, health: createHealth(), api });
-    server = await startServer({ handler: app, port: 0, host: '127.0.0.1', log: quietLog });
+    http = await startKnowledgeHttp(scene, { DOCUMENTS_MAX: '8' });
   });
   after(async () => {
-    await server?.close();
-    await tokens?.stop();
+    await http?.stop();
     await scene?.close();
   });
 
-  async function aCaller(roles = ['staff'], tenant_id: string = randomUUID()) {
-    const token = await tokens.token({ tenant_id, user_id: randomUUID(), roles });
-    const http = httpTo(`http://127.0.0.1:${server.port}`);
-    return {
-      tenant_id,
-      call: (method: string, to: string, body?: unknown, headers: Record<string, string> = {}) =>
-        http(method, to, { token, headers, ...(body === undefined ? {} : { body }) }),
-    };
-  }
+  const aCaller = (roles: string[] = ['staff'], tenantId?: string) => http.caller(roles, tenantId);
 
   async function eventsOf(id: string): Promise<CatalogEvent[]> {
     const rows = await scene.owner<{ payload: Buffer }>(
