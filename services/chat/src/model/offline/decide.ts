@@ -1,19 +1,20 @@
 /** Which answer a question gets: by its intent, and by what there is to answer it with. */
-import { basketOf } from './basket.ts';
+import { basketOf, linesIn } from './basket.ts';
 import { dishStep } from './dish.ts';
 import { dishesNamed } from './dishes.ts';
 import { analysisStep, houseStep, type Means, summaryStep } from './house.ts';
 import { codeIn, type Guess } from './intents.ts';
-import { menuStep } from './menu.ts';
+import { menuStep, nearestStep } from './menu.ts';
 import { orderStep } from './order.ts';
 import { calledTool, type Scene } from './scene.ts';
 import { inWords, type Step, say } from './step.ts';
 import { hasWishes, wishesOf } from './wishes.ts';
 import { dontKnow, namesSaid, smallTalk } from './wording.ts';
-import { plain, wordsOf } from './words.ts';
+import { isAlike, plain, topicsOf, wordsOf } from './words.ts';
 
-// Below it no example is near enough for its intent to be believed.
+// Below it no example is near enough for its intent to be believed; what acts needs to be nearer than what only tells.
 const likenessFloor = 0.45;
+const actionFloor = 0.6;
 // From it on, a dish answers a question that no document does.
 const dishFloor = 0.42;
 
@@ -21,14 +22,19 @@ const dishFloor = 0.42;
 export async function nextStep(scene: Scene, guess: Guess, means: Means): Promise<Step> {
   const { language } = scene;
   const subject = subjectOf(scene);
+  const isTelling = guess.intent === 'menu' || guess.intent === 'dish' || guess.intent === 'house';
+  if (!isTelling && guess.likeness < actionFloor)
+    return known(scene, subject, { ...guess, intent: 'house' }, means);
   switch (guess.intent) {
     case 'greeting':
     case 'thanks':
     case 'bye':
       return say(smallTalk(guess.intent, language));
     case 'about':
-      return guess.likeness >= 0.6 ? say(smallTalk('about', language)) : known(scene, subject, guess, means);
+      return say(smallTalk('about', language));
     case 'order':
+      if (isOnlyWishes(scene)) return menuStep(scene, subject) ?? nearestStep(scene, subject);
+      return orderStep(scene, 'order') ?? say(nothingYet(scene));
     case 'confirm':
       return orderStep(scene, 'order') ?? say(nothingYet(scene));
     case 'basket':
@@ -51,28 +57,42 @@ export async function nextStep(scene: Scene, guess: Guess, means: Means): Promis
 /** From the menu or from documents, whichever knows. */
 async function known(scene: Scene, subject: string, guess: Guess, means: Means): Promise<Step> {
   const kind = kindOf(scene, subject, guess);
-  if (kind === 'menu') return menuStep(scene, subject);
-  if (kind === 'dish') {
-    const step = dishStep(scene, subject);
-    if (step !== undefined) return step;
-  }
+  const fromMenu =
+    kind === 'menu' ? menuStep(scene, subject) : kind === 'dish' ? dishStep(scene, subject) : undefined;
+  if (fromMenu !== undefined) return fromMenu;
   const fromHouse = await houseStep(scene, subject, means);
   if (fromHouse !== undefined) return fromHouse;
-  const isNearDish = scene.dishes.some(({ score }) => score >= dishFloor);
-  if (kind !== 'dish' && isNearDish) return menuStep(scene, subject);
+  if (kind === 'menu') return nearestStep(scene, subject);
+  if (kind === 'house' && scene.dishes.some(({ score }) => score >= dishFloor)) {
+    return menuStep(scene, subject) ?? nearestStep(scene, subject);
+  }
+  // Short, and about a price or the like: its name may be mistyped, and nothing was found by it.
+  if (
+    kind === 'house' &&
+    factual.test(plain(scene.question)) &&
+    wordsOf(scene.question).length <= shortWords
+  ) {
+    return dishStep(scene, subject) ?? say(dontKnow(scene.language));
+  }
   return say(dontKnow(scene.language));
 }
+
+const factual = /\b(?:price|costs?|how much|calories|kcal|ingredients|preis|kostet|kalorien|zutaten)\b/;
 
 function kindOf(scene: Scene, subject: string, { intent, likeness }: Guess): 'menu' | 'dish' | 'house' {
   // Once the menu was searched, the same way goes on, whatever else came to light.
   const asked = calledTool(scene, 'retrieve_menu')[0]?.input;
   if (asked !== undefined) return intent === 'dish' ? 'dish' : 'menu';
-  const wishes = wishesOf(subject);
   const isNamed = dishesNamed(subject, scene.dishes).length > 0;
+  if (isNamed && aboutOne.test(plain(scene.question).trim())) return 'dish';
   if (intent === 'house' || likeness < likenessFloor) return isNamed && intent !== 'house' ? 'dish' : 'house';
   if (intent === 'dish') return 'dish';
-  return isNamed && !hasWishes(wishes) ? 'dish' : 'menu';
+  return isNamed && !hasWishes(wishesOf(subject)) ? 'dish' : 'menu';
 }
+
+// "Is the Marinara vegan?" has a wish in it, and asks about one dish all the same.
+const aboutOne =
+  /^(?:and |so |ok |but )*(?:is|are|does|do(?:es)? the|has|how (?:much|many|big|large|hot|spicy)|what(?:'s| is| does| do| comes| are)|ist|hat|enthalt|was (?:ist|kostet|kosten))\b(?! (?:there (?:any|some)|your|you|the (?:cheapest|most)))/;
 
 async function promotion(scene: Scene, subject: string, means: Means): Promise<Step> {
   const priced = orderStep(scene, 'promotion');
@@ -87,20 +107,37 @@ async function promotion(scene: Scene, subject: string, means: Means): Promise<S
   return written?.kind === 'say' ? say(`${written.text} ${ask}`) : say(ask);
 }
 
+/** "I want a dessert without nuts" orders nothing yet: it names no dish, only what one should be like. */
+function isOnlyWishes({ question, dishes }: Scene): boolean {
+  const lines = linesIn(question);
+  if (lines.length === 0 || dishesNamed(question, dishes).length > 0) return false;
+  return lines.every(({ words }) => {
+    const wishes = wishesOf(words);
+    const said = topicsOf([wishes.category ?? '', ...wishes.tags, 'something', 'dish'].join(' '));
+    return topicsOf(words).every((topic) => said.some((word) => isAlike(word, topic)));
+  });
+}
+
 const leaning =
   /^(?:and|or|but|what about|how about|und|oder|aber)\b|\b(?:it|its|that one|this one|them|those|es|davon)\b/;
 const shortWords = 8;
 
 /** The question, with what it leans on: a dish of the last answer, or the question before. */
-export function subjectOf({ question, earlier }: Pick<Scene, 'question' | 'earlier'>): string {
+export function subjectOf({
+  question,
+  earlier,
+  dishes,
+}: Pick<Scene, 'question' | 'earlier' | 'dishes'>): string {
   const words = wordsOf(question).length;
   if (words > shortWords || !(leaning.test(plain(question).trim()) || words <= 2)) return question;
-  const said = earlier.findLast(({ role }) => role === 'assistant');
-  const names = said === undefined ? [] : namesSaid(said.text);
-  if (names.length === 1 && /\b(?:it|its|that|this|es|davon)\b/.test(plain(question)))
-    return `${question} (${names[0]})`;
-  const before = earlier.findLast(({ role }) => role === 'user');
-  return before === undefined ? question : `${question} ${before.text}`;
+  const said = earlier.findLast(({ role }) => role === 'assistant')?.text ?? '';
+  const before = earlier.findLast(({ role }) => role === 'user')?.text ?? '';
+  const spokenOf = dishes.filter(({ name }) => said.includes(name)).map(({ name }) => name);
+  const [name, ...others] = new Set([...spokenOf, ...namesSaid(said)]);
+  if (name !== undefined && others.length === 0) return `${question} (${name})`;
+  const [asked] = dishesNamed(before, dishes);
+  if (asked !== undefined) return `${question} (${asked.name})`;
+  return before === '' ? question : `${question} ${before}`;
 }
 
 function nothingYet({ language, earlier, question }: Scene): string {

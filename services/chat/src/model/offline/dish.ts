@@ -21,7 +21,7 @@ export function dishStep(scene: Scene, subject: string): Step | undefined {
     );
   const made = calledTool(scene, 'retrieve_menu');
   if (scene.tools.has('retrieve_menu') && made.length < 2) {
-    const query = subject.slice(0, 1_000);
+    const query = nameIn(subject);
     // What is sold out is found only when it is asked for.
     const input =
       made.length === 0 ? { query, limit: foundMax } : { query, limit: foundMax, available: false };
@@ -35,6 +35,22 @@ export function dishStep(scene: Scene, subject: string): Step | undefined {
     .slice(0, shownMax)
     .map((it) => `- ${priced(it, scene.language)}${cite(it.citation)}`);
   return say([inWords(scene.language, 'Which one do you mean?', 'Welches meinen Sie?'), ...lines].join('\n'));
+}
+
+// What is asked about a dish, and not what it is called.
+const asking = new Set(
+  topicsOf(
+    'much price prices cost costs expensive cheap euro euros calories kcal nutrition ingredient ingredients inside made contain ' +
+      'contains allergen allergens allergic allergy vegan vegetarian spicy available sold out stock still big large size pieces ' +
+      'grams weigh weight tell please know need sure today now tonight come comes kostet kosten preis enthalt zutaten',
+  ),
+);
+
+/** The words that may be a dish's name: a search for them finds it before others that are asked about alike. */
+function nameIn(subject: string): string {
+  const words = wordsOf(subject).filter((word) => topicsOf(word).some((topic) => !asking.has(topic)));
+  const name = words.filter((word) => allergensIn(word).length === 0).join(' ');
+  return (name === '' ? subject : name).slice(0, 1_000);
 }
 
 type Aspect = (asked: Asked) => string | undefined;

@@ -1,4 +1,6 @@
 /** Answers from documents, and those that need none. */
+
+import { englishOf } from './glossary.ts';
 import type { Answering } from './passages.ts';
 import { calledTool, errorOf, type Passage, recordOf, type Scene } from './scene.ts';
 import { call, inWords, type Step, say } from './step.ts';
@@ -14,9 +16,16 @@ export async function houseStep(
   subject: string,
   { answering: find }: Means,
 ): Promise<Step | undefined> {
-  const { sentences } = await find(subject, scene.passages);
+  const gloss = scene.language === 'de' ? englishOf(subject) : '';
+  if (gloss !== '' && scene.tools.has('search_knowledge_base')) {
+    const isSearched = calledTool(scene, 'search_knowledge_base').length > 0;
+    if (!isSearched)
+      return call(['search_knowledge_base', { query: gloss, kinds: ['policy', 'faq', 'note'] }]);
+  }
+  const byScore = [...scene.passages].sort((a, b) => b.chunk.score - a.chunk.score);
+  const { sentences } = await find(gloss === '' ? subject : gloss, byScore);
   if (sentences.length === 0) return undefined;
-  return say(withMarks(sentences));
+  return say(`${gloss === '' ? '' : 'In den Unterlagen steht: '}${withMarks(sentences)}`);
 }
 
 /** A run of sentences of one source carries its mark once, at its end. */

@@ -104,6 +104,7 @@ export function byRule(question: string): Intent | undefined {
     )
   )
     return 'status';
+  if (/\b(?:available|sold out|in stock|still have|ausverkauft|verfugbar)\b/.test(text)) return 'dish';
   return isOrder(text) ? 'order' : undefined;
 }
 

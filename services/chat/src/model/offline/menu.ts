@@ -3,10 +3,11 @@ import type { Dish } from './dishes.ts';
 import { calledTool, dishesIn, type Scene } from './scene.ts';
 import { call, inWords, type Step, say } from './step.ts';
 import { type Wishes, wishesOf, wordsOfWishes } from './wishes.ts';
-import { cite, priced } from './wording.ts';
+import { cite, type Language, priced } from './wording.ts';
 import { isAlike, topicsOf } from './words.ts';
 
 const shownMax = 6;
+const nearestMax = 3;
 const foundMax = 20;
 const fewMax = 10;
 // Below it a dish is not what was asked for; what is left of the best one's likeness still is.
@@ -14,49 +15,51 @@ const scoreFloor = 0.27;
 const scoreShare = 0.6;
 const roundsMax = 4;
 
-/** @param subject the question, with the one before where it goes on from that */
-export function menuStep(scene: Scene, subject: string): Step {
+/**
+ * What is on the menu; undefined when nothing there is just what was asked for.
+ *
+ * @param subject the question, with the one before where it goes on from that
+ */
+export function menuStep(scene: Scene, subject: string): Step | undefined {
   const wishes = wishesOf(subject);
   if (scene.tools.has('retrieve_menu')) {
-    const calls = nextCalls(scene, subject, wishes);
-    if (calls.length > 0) return call(...calls.map((input) => ['retrieve_menu', input] as [string, Input]));
+    const search = nextSearch(scene, subject, wishes);
+    if (search !== undefined) return call(['retrieve_menu', search]);
   }
-  const found = calledTool(scene, 'retrieve_menu');
-  const pool = found.length > 0 ? found.flatMap(({ result }) => dishesIn(scene, result)) : scene.dishes;
-  return say(menuAnswer(scene, subject, wishes, pool));
+  const answer = menuAnswer(scene, subject, wishes);
+  return answer.isExact ? say(answer.text) : undefined;
+}
+
+/** What comes nearest to it. */
+export function nearestStep(scene: Scene, subject: string): Step {
+  return say(menuAnswer(scene, subject, wishesOf(subject)).text);
 }
 
 type Input = Record<string, unknown>;
 
-/** Searches that are still to be made; none once the answer is at hand. */
-function nextCalls(scene: Scene, subject: string, wishes: Wishes): Input[] {
-  const made = calledTool(scene, 'retrieve_menu');
-  const last = scene.rounds.at(-1) ?? [];
+/** The search that is still to be made; undefined once the answer is at hand. */
+function nextSearch(scene: Scene, subject: string, wishes: Wishes): Input | undefined {
   const base = searchOf(subject, wishes);
-  if (made.length === 0) return byDiet(base, wishes);
-  if (scene.rounds.length >= roundsMax) return [];
-  const dishes = last.flatMap(({ result }) => dishesIn(scene, result));
-  if (
-    wishes.category !== undefined &&
-    dishes.length === 0 &&
-    last.every(({ input }) => 'category' in input)
-  ) {
+  const made = calledTool(scene, 'retrieve_menu');
+  const last = made.at(-1);
+  if (last === undefined) return base;
+  if (scene.rounds.length >= roundsMax) return undefined;
+  const dishes = dishesIn(scene, last.result);
+  if ('category' in last.input && made.length === 1 && dishes.length === 0) {
     // This house may call it otherwise.
     const { category: _, ...wider } = base;
-    return byDiet(wider, wishes);
+    return wider;
   }
-  return wishes.sort === undefined || dishes.length === 0
-    ? []
-    : beyond(last[0]?.input ?? base, dishes, wishes);
+  return wishes.sort === undefined || dishes.length === 0 ? undefined : beyond(last.input, dishes, wishes);
 }
 
 /** Is there one that costs still less, or more? The search is by likeness, and gives a part of the menu. */
-function beyond(input: Input, dishes: readonly Dish[], { sort }: Wishes): Input[] {
+function beyond(input: Input, dishes: readonly Dish[], { sort }: Wishes): Input | undefined {
   const prices = dishes.flatMap(({ price }) => (price === null ? [] : [price]));
-  if (prices.length === 0) return [];
-  if (sort === 'dearest') return [{ ...input, min_price: Math.max(...prices) + 1 }];
+  if (prices.length === 0) return undefined;
+  if (sort === 'dearest') return { ...input, min_price: Math.max(...prices) + 1 };
   const least = Math.min(...prices);
-  return least <= 0 ? [] : [{ ...input, max_price: least - 1 }];
+  return least <= 0 ? undefined : { ...input, max_price: least - 1 };
 }
 
 function searchOf(subject: string, wishes: Wishes): Input {
@@ -68,46 +71,40 @@ function searchOf(subject: string, wishes: Wishes): Input {
     ...(minPrice === undefined ? {} : { min_price: minPrice }),
     ...(maxPrice === undefined ? {} : { max_price: maxPrice }),
     ...(category === undefined ? {} : { category }),
+    ...(wishes.tags.length === 0 ? {} : { tags: wishes.tags }),
     ...(withoutAllergens.length === 0 ? {} : { without_allergens: withoutAllergens }),
   };
 }
 
-/** What is vegan is vegetarian too, though only one of the two is written on it. */
-function byDiet(base: Input, { tags }: Wishes): Input[] {
-  if (tags.length === 0) return [base];
-  if (!tags.includes('vegetarian') || tags.includes('vegan')) return [{ ...base, tags }];
-  const others = tags.filter((tag) => tag !== 'vegetarian');
-  return [
-    { ...base, tags: [...others, 'vegetarian'] },
-    { ...base, tags: [...others, 'vegan'] },
-  ];
-}
-
-function menuAnswer(scene: Scene, subject: string, wishes: Wishes, pool: readonly Dish[]): string {
+function menuAnswer(scene: Scene, subject: string, wishes: Wishes): { text: string; isExact: boolean } {
   const { language } = scene;
+  const found = calledTool(scene, 'retrieve_menu');
+  const pool = found.length > 0 ? found.flatMap(({ result }) => dishesIn(scene, result)) : scene.dishes;
   const fitting = sorted(
     distinctById(pool).filter((dish) => fits(dish, wishes)),
     wishes,
   );
   const { dishes, isExact } = asked(fitting, subject, wishes);
-  if (dishes.length === 0) {
-    return inWords(
-      language,
-      'Nothing on the menu fits that. If you can do with less strict wishes, tell me which.',
-      'Auf der Karte passt nichts dazu. Sagen Sie mir gern, worauf Sie verzichten können.',
-    );
-  }
   const [first] = dishes;
-  if (wishes.sort !== undefined && isExact && first !== undefined) return extreme(first, wishes, scene);
-  const shown = dishes.slice(0, shownMax);
-  const lines = shown.map((dish) => `- ${priced(dish, language)}${described(dish)}${cite(dish.citation)}`);
-  const more =
-    dishes.length > shown.length
-      ? inWords(language, 'There is more; ask me for it.', 'Es gibt noch mehr.')
-      : '';
-  return [openingOf(scene, wishes, isExact), ...lines, caution(wishes, scene), more]
-    .filter((it) => it !== '')
-    .join('\n');
+  if (first === undefined) return { text: nothing(language), isExact: false };
+  if (wishes.sort !== undefined && isExact) return { text: extreme(first, wishes, scene), isExact };
+  const shown = dishes.slice(0, isExact ? shownMax : nearestMax);
+  const hasMore = isExact && dishes.length > shown.length;
+  const lines = [
+    openingOf(scene, wishes, isExact),
+    ...shown.map((dish) => `- ${priced(dish, language)}${described(dish)}${cite(dish.citation)}`),
+    caution(wishes, scene),
+    hasMore ? inWords(language, 'There is more; ask me for it.', 'Es gibt noch mehr.') : '',
+  ];
+  return { text: lines.filter((line) => line !== '').join('\n'), isExact };
+}
+
+function nothing(language: Language): string {
+  return inWords(
+    language,
+    'Nothing on the menu fits that. If you can do with less strict wishes, tell me which.',
+    'Auf der Karte passt nichts dazu. Sagen Sie mir gern, worauf Sie verzichten können.',
+  );
 }
 
 function openingOf({ language }: Scene, wishes: Wishes, isExact: boolean): string {
@@ -196,7 +193,12 @@ function asked(
     const own = topicsOf(`${dish.name} ${dish.description} ${dish.tags.join(' ')}`);
     return topics.some((topic) => own.some((word) => isAlike(word, topic)));
   });
-  if (saying.length > 0) return { dishes: saying, isExact: true };
+  if (saying.length > 0) {
+    const said = topicsOf(
+      saying.map(({ name, description, tags }) => `${name} ${description} ${tags.join(' ')}`).join(' '),
+    );
+    return { dishes: saying, isExact: topics.every((topic) => said.some((word) => isAlike(word, topic))) };
+  }
   const best = Math.max(0, ...ofCategory.map(({ score }) => score));
   const isNarrowed = category !== undefined || known.length > 0 || denied.length > 0 || topics.length === 0;
   const near = isNarrowed

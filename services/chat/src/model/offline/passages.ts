@@ -20,12 +20,24 @@ export type Floors = {
   sentence: number;
 };
 
-// Found by `npm run eval retrieval`: what is asked and answered scores above, what no document answers below.
-export const usualFloors: Floors = { passage: 0.3, sentence: 0.5 };
+// Found by `ragline eval retrieval`: what is asked and answered scores above, what no document answers below.
+export const usualFloors: Floors = { passage: 0.28, sentence: 0.378 };
 
 const passagesMax = 4;
-const sentencesMax = 24;
+const unitsMax = 24;
 const shownMax = 3;
+const answerLettersMax = 400;
+const sectionLettersMax = 260;
+const lettersMax = 600;
+
+/** What can be said by itself: a sentence, or a short answer to a question as a whole. */
+type Unit = {
+  text: string;
+  /** What stands above it and belongs to what it says: "Sunday" alone is no opening hour. */
+  under: string;
+  /** Of a FAQ, the question alone: asked in other words, it is nearest to that. */
+  asked: string | undefined;
+};
 
 /** Throws what the embedder throws. */
 export async function answering(
@@ -36,45 +48,41 @@ export async function answering(
   floors: Floors = usualFloors,
 ): Promise<Answering> {
   const near = passages.filter(({ chunk }) => chunk.score >= floors.passage).slice(0, passagesMax);
-  const candidates = near.flatMap((passage, rank) =>
-    sentencesOf(passage).map((it) => ({ ...it, passage, rank })),
+  const units = near
+    .flatMap((passage) => unitsOf(passage).map((unit) => ({ unit, passage })))
+    .slice(0, unitsMax);
+  if (units.length === 0) return { sentences: [], score: 0 };
+  const asked = [...new Set(units.flatMap(({ unit }) => unit.asked ?? []))];
+  const texts = [question, ...units.map(({ unit }) => `${unit.under}${unit.text}`), ...asked];
+  const [vector = new Float32Array(), ...vectors] = await embedder.embed(
+    texts.map((text) => text.slice(0, lettersMax)),
+    signal,
   );
-  if (candidates.length === 0) return { sentences: [], score: 0 };
-  const few = candidates.slice(0, sentencesMax);
-  const texts = [question.slice(0, 400), ...few.map(({ asked, text }) => `${asked}${text}`.slice(0, 600))];
-  const [vector, ...vectors] = await embedder.embed(texts, signal);
+  const likeness = (at: number) => cosine(vector, vectors[at] ?? new Float32Array());
   const topics = topicsOf(question);
-  const scored = few.map((candidate, index) => {
-    const meaning = vector && vectors[index] ? cosine(vector, vectors[index]) : 0;
-    const shared = share(topics, topicsOf(`${candidate.asked} ${candidate.text}`));
-    return {
-      text: candidate.text,
-      rank: candidate.rank,
-      order: index,
-      citation: candidate.passage.citation,
-      score: 0.45 * meaning + 0.35 * candidate.passage.chunk.score + 0.2 * shared,
-    };
+  const scored = units.map(({ unit, passage }, order) => {
+    const meaning = Math.max(
+      likeness(order),
+      unit.asked === undefined ? 0 : likeness(units.length + asked.indexOf(unit.asked)),
+    );
+    const shared = share(topics, topicsOf(`${passage.chunk.header} ${unit.under} ${unit.text}`));
+    const score = 0.6 * meaning + 0.35 * passage.chunk.score + 0.05 * shared;
+    return { text: unit.text, citation: passage.citation, order, score };
   });
   return best(scored, floors.sentence);
 }
 
-type Scored = Sentence & { rank: number; order: number };
+type Scored = Sentence & { order: number };
 
-/** The best sentence and others nearly as good, those of one passage together and in its order. */
+/** The best one and others nearly as good, those of one passage together and in its order. */
 function best(scored: readonly Scored[], floor: number): Answering {
   const sorted = [...scored].sort((a, b) => b.score - a.score);
   const top = sorted[0];
   if (top === undefined || top.score < floor) return { sentences: [], score: top?.score ?? 0 };
-  const chosen = sorted.filter(({ score }) => score >= Math.max(floor, top.score * 0.85)).slice(0, shownMax);
+  const chosen = sorted.filter((it) => it === top || isBeside(it, top, floor)).slice(0, shownMax);
   // From the passage of the best one, its neighbour says what a lone sentence leaves out.
   const after = scored.find(({ citation, order }) => citation === top.citation && order === top.order + 1);
-  if (
-    chosen.length < shownMax &&
-    after !== undefined &&
-    !chosen.includes(after) &&
-    after.score >= top.score * 0.7
-  )
-    chosen.push(after);
+  if (chosen.length < shownMax && after !== undefined && !chosen.includes(after)) chosen.push(after);
   const isOfTop = (it: Scored) => (it.citation === top.citation ? 0 : 1);
   chosen.sort((a, b) => isOfTop(a) - isOfTop(b) || a.order - b.order);
   return {
@@ -83,14 +91,25 @@ function best(scored: readonly Scored[], floor: number): Answering {
   };
 }
 
-/** Sentences of a passage; of a FAQ the answer's, each with the question for context. */
-export function sentencesOf({ chunk }: Passage): { text: string; asked: string }[] {
+/** Of the same passage a sentence may be a little off the point; of another it has to be as good. */
+function isBeside(it: Scored, top: Scored, floor: number): boolean {
+  if (it.citation === top.citation) return it.score >= Math.max(floor, top.score * 0.85);
+  // An answer to another question: its yes would be taken for the answer to this one.
+  return it.score >= Math.max(floor, top.score * 0.96) && !/^(?:yes|no|ja|nein)\b/i.test(it.text);
+}
+
+/** What is short is said as a whole; of a FAQ it is the answer, under its question. */
+export function unitsOf({ chunk }: Passage): Unit[] {
   const [first = '', ...rest] = chunk.text.split('\n');
-  const isAsked = chunk.kind === 'faq' && rest.length > 0;
-  const body = isAsked ? rest.join('\n') : chunk.text;
-  // Where it stands belongs to what it says: "Sunday" alone is no opening hour.
-  const asked = isAsked ? `${first} ` : `${headingOf(chunk.header)}: `;
-  return split(body).map((text) => ({ text, asked }));
+  if (chunk.kind === 'faq' && rest.length > 0) {
+    const answer = rest.join('\n');
+    const texts = answer.length <= answerLettersMax ? [split(answer).join(' ')] : split(answer);
+    return texts.map((text) => ({ text, under: `${first} `, asked: first }));
+  }
+  const under = `${headingOf(chunk.header)}: `;
+  const sentences = split(chunk.text).filter((text) => text !== chunk.title);
+  const isShort = chunk.text.length <= sectionLettersMax && sentences.length > 0;
+  return (isShort ? [sentences.join(' ')] : sentences).map((text) => ({ text, under, asked: undefined }));
 }
 
 function headingOf(header: string): string {

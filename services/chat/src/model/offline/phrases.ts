@@ -57,7 +57,13 @@ export const phrases = {
     'Are dogs allowed?',
     'Do you have high chairs?',
     'Who is the owner of the restaurant?',
+    'Can you promise that there are no traces of peanuts?',
+    'Is your meat organic or kosher?',
+    'Can I change the ingredients of a dish?',
+    'Can the dough be made gluten free?',
     'Wann habt ihr geöffnet?',
+    'Liefert ihr auch?',
+    'Kann ich mit Karte zahlen?',
   ],
   promotion: [
     'Are there any discounts?',

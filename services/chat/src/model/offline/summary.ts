@@ -3,7 +3,7 @@ import type { Embedder } from '../../embedding/embedder.ts';
 import type { ModelRequest } from '../model.ts';
 import { withMarks } from './house.ts';
 import { cosine } from './intents.ts';
-import { sentencesOf } from './passages.ts';
+import { unitsOf } from './passages.ts';
 
 const sentencesMax = 48;
 const wordsUsual = 100;
@@ -21,7 +21,7 @@ export async function summaryOf(
   const topic = /about: (.+?)\.?\n/.exec(asked)?.[1] ?? '';
   const all = knowledge
     .flatMap((chunk, index) =>
-      sentencesOf({ chunk, citation: index + 1 }).map((it) => ({ ...it, citation: index + 1 })),
+      unitsOf({ chunk, citation: index + 1 }).map((it) => ({ ...it, citation: index + 1 })),
     )
     .slice(0, sentencesMax);
   const texts = [
@@ -31,7 +31,7 @@ export async function summaryOf(
           .join(' ')
           .slice(0, 600)
       : topic,
-    ...all.map((it) => (it.asked + it.text).slice(0, 600)),
+    ...all.map((it) => (it.under + it.text).slice(0, 600)),
   ];
   const [about, ...vectors] = await embedder.embed(texts, signal);
   const scored = all.map((it, order) => {

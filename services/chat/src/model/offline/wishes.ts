@@ -97,6 +97,11 @@ const categoryWords: Record<string, string[]> = {
   drinks: ['drink', 'drinks', 'beverage', 'beverages', 'getrank', 'getranke', 'thirsty'],
   burgers: ['burger', 'burgers'],
   salads: ['salad', 'salads', 'salat', 'salate'],
+  soups: ['soup', 'soups', 'suppe', 'suppen'],
+  tacos: ['taco', 'tacos'],
+  sandwiches: ['sandwich', 'sandwiches'],
+  chicken: ['chicken', 'hahnchen', 'huhn'],
+  breakfast: ['breakfast', 'fruhstuck'],
   sauces: ['sauce', 'sauces', 'dip', 'dips', 'sosse', 'sossen'],
 };
 
