@@ -5,6 +5,8 @@ import { uuid } from '@ragline/web/fields';
 import type { Principal } from '@ragline/web/principal';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
+import type { Answers } from './answers.ts';
+import { wantsStream } from './respond.ts';
 import { decideApproval, decisions, type RequestApproval } from './tools/decide.ts';
 import { specOf, type ToolRegistry } from './tools/registry.ts';
 import { switchTool, toolSettings } from './tools/switches.ts';
@@ -14,6 +16,8 @@ export type ToolHttpParts = {
   pool: Pool;
   registry: Pick<ToolRegistry, 'list'>;
   requestApproval: RequestApproval;
+  /** Streams what comes of a decision to who asks for that; without it, nobody gets more than the receipt. */
+  answers?: Pick<Answers, 'follow' | 'stream'>;
 };
 
 const toolShape = z
@@ -39,7 +43,7 @@ const decidedShape = z
   })
   .meta({ id: 'ApprovalDecision' });
 
-export function addToolRoutes(api: Api, { pool, registry, requestApproval }: ToolHttpParts): void {
+export function addToolRoutes(api: Api, { pool, registry, requestApproval, answers }: ToolHttpParts): void {
   api.route(
     {
       method: 'get',
@@ -81,17 +85,34 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval }: Too
       path: '/v1/conversations/{id}/approvals/{approval_id}',
       summary: 'Approve or reject what the assistant wants to order',
       description:
-        'Answers `approval_required`. The same decision again gets the same answer; the other one is 409 `already_handled`, and an offer that has expired 409 `conflict`. What comes of it is told as events and in the message.',
+        'Answers `approval_required`. The same decision again gets the same answer; the other one is 409 `already_handled`, and an offer that has expired 409 `conflict`. What comes of it is told as events and in the message; with `Accept: text/event-stream` the answer is the stream of these events, as that of a question.',
       tags: ['chat'],
       auth: 'customer',
       params: z.object({ id: uuid, approval_id: uuid }),
       body: z.strictObject({ decision: z.enum(decisions) }),
-      responses: { 202: decidedShape },
+      responses: {
+        200: {
+          description: 'What comes of it, as events.',
+          contentType: 'text/event-stream',
+          schema: z.string(),
+        },
+        202: decidedShape,
+      },
     },
-    async ({ params, body: { decision }, principal }) => {
+    async ({ params, body: { decision }, principal, req, res }) => {
       const { id: conversation_id, approval_id } = params;
       const deciding = { who: whoOf(principal), conversation_id, approval_id, decision };
-      return { status: 202, body: await decideApproval({ pool, requestApproval }, deciding) };
+      // Before the decision is there: what comes of it at once is not missed.
+      const subscription = wantsStream(req) ? answers?.follow(principal, conversation_id) : undefined;
+      try {
+        const decided = await decideApproval({ pool, requestApproval }, deciding);
+        if (answers === undefined || subscription === undefined) return { status: 202, body: decided };
+        const turn = { conversation_id, turn_id: decided.turn_id, answer_id: decided.message_id };
+        await answers.stream({ req, res }, { principal, turn, subscription });
+        return undefined;
+      } finally {
+        subscription?.close('closed');
+      }
     },
   );
 }

@@ -124,7 +124,8 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const api = createApi({ title: 'RAGline chat', authentication });
   addRoutes(api, { pool, conversations, requests, ...live });
   addSearchRoutes(api, { retriever });
-  addToolRoutes(api, { pool, registry, requestApproval: requests.requestApproval });
+  const { requestApproval } = requests;
+  addToolRoutes(api, { pool, registry, requestApproval, answers: live.answers });
   knowledge.addRoutes(api);
   const { app } = createApp({ service: 'chat', log, metrics, health, api });
   health.check('postgres', async () => void (await pool.query('SELECT 1')));

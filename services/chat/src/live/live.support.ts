@@ -90,7 +90,12 @@ export async function openLiveScene(changes: Partial<LiveOptions> = {}) {
     async aUser(claims: TestClaims = {}): Promise<TestUser> {
       const who = { tenant_id: randomUUIDv7(), user_id: randomUUIDv7(), roles: ['customer'] };
       const { tenant_id = who.tenant_id, user_id = who.user_id } = claims;
-      return { ...who, tenant_id, user_id, token: await tokens.token({ ...claims, ...who, tenant_id, user_id }) };
+      return {
+        ...who,
+        tenant_id,
+        user_id,
+        token: await tokens.token({ ...claims, ...who, tenant_id, user_id }),
+      };
     },
     open: async (who: TestUser): Promise<string> =>
       (await inTenant(pool, who.tenant_id, (client) => conversations.open(client, who))).id,
@@ -133,7 +138,8 @@ export async function openLiveScene(changes: Partial<LiveOptions> = {}) {
               ...{ usage, latency: {}, context: null, state: 'completed', error_code: null, sequence },
             });
           });
-          if (isTold) await publisher.end(turn, sequence, { event_type: 'message_completed', message }, signal);
+          if (isTold)
+            await publisher.end(turn, sequence, { event_type: 'message_completed', message }, signal);
         },
       };
     },
