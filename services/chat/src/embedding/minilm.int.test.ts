@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createLogger } from '@ragline/runtime/logger';
+import { UnavailableError } from '@ragline/streams/errors';
 import { after, before, describe, it } from 'mocha';
 import { type Embedder, TextTooLongError } from './embedder.ts';
 import { createMiniLm } from './minilm.ts';
@@ -61,6 +62,16 @@ describe('MiniLM in a thread', function () {
     aborting.abort(new Error('enough'));
     await assert.rejects(second, /enough/);
     assert.equal((await first).length, 1);
+  });
+
+  it('stops in the middle of its work, and says so to those who wait', async () => {
+    const stopping = createMiniLm({ folder: process.env.EMBEDDING_MODEL_DIR ?? '', log });
+    await stopping.embed(['ready']);
+    const many = stopping.embed(Array.from({ length: 20 }, () => 'a text that is read '.repeat(20)));
+    const refused = assert.rejects(many, UnavailableError);
+    await stopping.stop();
+    await refused;
+    await assert.rejects(stopping.embed(['late']), UnavailableError);
   });
 
   it('says which file is missing', () => {
