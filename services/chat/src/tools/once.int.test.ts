@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Pool } from '@ragline/postgres/pool';
 import { poolOf } from '@ragline/postgres/testing';
 import { after, before, describe, it } from 'mocha';
-import { type Counts, type Death, places, runSchedule } from './once.support.ts';
+import { askingPlaces, askTwice, type Counts, type Death, places, runSchedule } from './once.support.ts';
 import { type Desk, openDesk } from './tools.support.ts';
 
 describe('an approved order', function () {
@@ -60,6 +60,13 @@ describe('an approved order', function () {
         { at: 'settle.committed', price: 'back', release: true },
         { at },
       );
+    }
+  });
+
+  it('is asked for once when the worker that asks dies at any place', async () => {
+    for (const at of askingPlaces) {
+      assert.deepEqual(await askTwice(pool, desk, at), { made: 1, waiting: 1 }, at);
+      total.kills += 1;
     }
   });
 

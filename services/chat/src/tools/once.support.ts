@@ -30,6 +30,16 @@ export const places = [
 ] as const;
 export type Place = (typeof places)[number];
 
+/** Each place where a worker that asks for an approval can die. */
+export const askingPlaces = [
+  'confirm.begin',
+  'confirm.quoted',
+  'confirm.open',
+  'confirm.claimed',
+  'confirm.commit',
+  'confirm.committed',
+] as const;
+
 export type Death = {
   at: Place;
   /** What happens to this worker's request on its way. */
@@ -52,36 +62,23 @@ export async function runSchedule(pool: Pool, desk: Desk, deaths: readonly Death
   const dish = randomUUIDv7();
   desk.fake.price(dish, 950);
   const counts = { kills: 0, orders: 0, replaced: 0 };
-  // Of its own: a breaker that has opened over one schedule's losses says nothing about the next.
-  const orders = desk.anotherClient();
   let approvalId = await askFor(desk, conversation, dish);
   await desk.decide(conversation, approvalId);
   let generation = 0;
 
   for (const death of deaths) {
     generation += 1;
-    const workers = [
-      dying(pool, { fake: desk.fake, orders }, conversation, approvalId, generation, death, counts),
-    ];
+    const workers = [dying(pool, desk, conversation, approvalId, generation, death, counts)];
     if (death.beside) {
       generation += 1;
-      workers.push(
-        dying(
-          pool,
-          { fake: desk.fake, orders },
-          conversation,
-          approvalId,
-          generation,
-          { at: death.at },
-          counts,
-        ),
-      );
+      workers.push(dying(pool, desk, conversation, approvalId, generation, { at: death.at }, counts));
     }
     await Promise.all(workers);
     if (death.price !== undefined) desk.fake.price(dish, death.price === 'back' ? 950 : 990);
     if (death.release) desk.fake.release();
   }
 
+  const orders = desk.anotherClient();
   let result: Executed | undefined;
   for (let round = 0; round < 4; round++) {
     generation += 1;
@@ -99,13 +96,47 @@ export async function runSchedule(pool: Pool, desk: Desk, deaths: readonly Death
   return counts;
 }
 
-async function askFor(desk: Desk, conversation: Conversation, dish: string): Promise<string> {
+/**
+ * Asks for an approval, dies at that place, and asks again as the turn's next worker, at another price; gives how many
+ * approvals there are then, and how many wait.
+ */
+export async function askTwice(
+  pool: Pool,
+  desk: Desk,
+  at: (typeof askingPlaces)[number],
+): Promise<{ made: number; waiting: number }> {
+  const conversation = await aConversation(pool);
+  const dish = randomUUIDv7();
+  const turn = callerIn(conversation);
+  desk.fake.price(dish, 950);
+  desk.parts.failpoint = (name) => {
+    if (name === at) throw new Killed();
+  };
+  await assert.rejects(askFor(desk, conversation, dish, turn));
+  delete desk.parts.failpoint;
+  desk.fake.price(dish, 990);
+  const first = await askFor(desk, conversation, dish, { ...turn, generation: 2 });
+  assert.equal(await askFor(desk, conversation, dish, { ...turn, generation: 3 }), first);
+  const { rows } = await inTenant(pool, conversation.tenant_id, (client) =>
+    client.query<{ state: string }>('SELECT state FROM chat.approval WHERE conversation_id = $1', [
+      conversation.conversation_id,
+    ]),
+  );
+  return { made: rows.length, waiting: rows.filter(({ state }) => state === 'pending').length };
+}
+
+async function askFor(
+  desk: Desk,
+  conversation: Conversation,
+  dish: string,
+  caller = callerIn(conversation),
+): Promise<string> {
   const call = {
     id: 'call',
     name: 'confirm',
     arguments: JSON.stringify({ items: [{ product_id: dish, quantity: 2 }] }),
   };
-  const outcome = await desk.registry.call(call, callerIn(conversation));
+  const outcome = await desk.registry.call(call, caller);
   if (!outcome.ok || outcome.approval === undefined) throw new Error(`confirm: ${outcome.content}`);
   return outcome.approval.approval_id;
 }
@@ -113,7 +144,7 @@ async function askFor(desk: Desk, conversation: Conversation, dish: string): Pro
 /** A worker that ends at its place, or before it where its request was lost. */
 async function dying(
   pool: Pool,
-  { fake, orders }: Pick<Desk, 'fake' | 'orders'>,
+  { fake, anotherClient }: Desk,
   conversation: Conversation,
   approvalId: string,
   generation: number,
@@ -135,6 +166,8 @@ async function dying(
     if (border === 'late') setImmediate(() => death.abort(new Killed()));
     return border;
   });
+  // A process of its own has a breaker of its own.
+  const orders = anotherClient();
   const execute = approvalExecution({ pool, orders, failpoint });
   try {
     await execute(approvalId, callerIn(conversation, { generation, signal: death.signal }));
@@ -144,6 +177,7 @@ async function dying(
     if (!(error instanceof Killed || (error instanceof OrdersError && error.retriable))) throw error;
     counts.kills += 1;
   } finally {
+    orders.stop();
     fake.faults(() => undefined);
   }
 }
