@@ -2,13 +2,7 @@
 import * as api from './api.js';
 import { follow } from './live.js';
 import * as session from './session.js';
-import { element, eventItem, historyItem, money, orderItem, productItem, shortId } from './view.js';
-
-/** Random; by other means than crypto.randomUUID, which pages of plain http on other hosts than localhost lack. */
-const newKey = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
-    '',
-  );
+import { element, eventItem, historyItem, money, newKey, orderItem, productItem, shortId } from './view.js';
 
 const by = (id) => document.getElementById(id);
 const eventsShownMax = 100;

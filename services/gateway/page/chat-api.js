@@ -31,9 +31,12 @@ export async function messages(id) {
   return said;
 }
 
-/** Asks without waiting: the answer comes as events. */
-export async function ask(id, content) {
-  const headers = { prefer: 'respond-async' };
+/**
+ * Asks without waiting: the answer comes as events.
+ * @param {string} key the same for each try of the same question, so that it is asked once
+ */
+export async function ask(id, content, key) {
+  const headers = { prefer: 'respond-async', 'idempotency-key': key };
   return (await call('POST', `/v1/conversations/${id}/messages`, { body: { content }, headers })).data;
 }
 

@@ -1,10 +1,11 @@
 /** The page at `/chat`: ask, read the answer as it is written, see its sources, approve an order. */
 import * as api from './chat-api.js';
+import { createList } from './chat-list.js';
 import { follow } from './chat-stream.js';
 import { createTalk, isOpen } from './chat-talk.js';
-import { conversationItem, messageItem } from './chat-view.js';
+import { messageItem } from './chat-view.js';
 import * as session from './session.js';
-import { element } from './view.js';
+import { element, newKey } from './view.js';
 
 const by = (id) => document.getElementById(id);
 const ideas = [
@@ -14,8 +15,6 @@ const ideas = [
   'I would like to order two Margherita and a Limonata',
 ];
 
-let conversations = [];
-let older;
 /** The conversation that is shown: undefined until a first question is asked. */
 let current;
 let talk = createTalk();
@@ -31,7 +30,7 @@ function showConnection(state, text) {
 function showSignIn() {
   leave();
   session.forget();
-  conversations = [];
+  list.clear();
   for (const id of ['signed-in', 'sign-out', 'who']) by(id).hidden = true;
   by('sign-in').hidden = false;
   showConnection('off', 'signed out');
@@ -44,42 +43,22 @@ async function showSignedIn() {
   for (const id of ['signed-in', 'sign-out', 'who']) by(id).hidden = false;
   by('who').textContent = user?.email ?? '';
   showConnection('off', 'no conversation');
-  await readConversations().catch(shown);
+  await list.read().catch(shown);
   await openFromAddress();
 }
 
-const shown = (error) => {
+function shown(error) {
   if (error.status === 401) return showSignIn();
   by('ask-error').textContent = error.message;
-};
-
-async function readConversations(cursor) {
-  const page = await api.conversations(cursor);
-  const known = new Map(cursor ? conversations.map((it) => [it.id, it]) : []);
-  for (const it of page.data) known.set(it.id, it);
-  conversations = [...known.values()];
-  older = page.next_cursor;
-  showConversations();
 }
 
-function showConversations() {
-  const isFocused = by('conversations').contains(document.activeElement);
-  by('conversations').replaceChildren(
-    ...conversations.map((it) =>
-      conversationItem(it, {
-        isCurrent: it.id === current,
-        onOpen: () => {
-          location.hash = it.id;
-          by('question').focus();
-        },
-      }),
-    ),
-  );
-  if (isFocused) by('conversations').querySelector('[aria-current]')?.focus();
-  by('older').hidden = !older;
-  const { title } = conversations.find(({ id }) => id === current) ?? {};
-  by('talk-title').textContent = title ?? 'The assistant';
-}
+const list = createList({
+  onError: shown,
+  onOpen(id) {
+    location.hash = id;
+    by('question').focus();
+  },
+});
 
 /** The address names the conversation, so that a reload, and the way back, lead to it. */
 async function openFromAddress() {
@@ -87,11 +66,11 @@ async function openFromAddress() {
   if (id === (current ?? '')) return showMessages();
   leave();
   if (!/^[0-9a-f-]{36}$/.test(id)) {
-    showConversations();
+    list.show('');
     return showMessages();
   }
   current = id;
-  showConversations();
+  list.show(id);
   await enter();
 }
 
@@ -142,6 +121,8 @@ async function readApproval({ id, approval_id }, isMine) {
 function onEvent(type, event) {
   // What happened in between is not to be had as events: it is read again.
   if (type === 'gap') return void read(isHere(visit)).catch(shown);
+  // A sign of life, whose id is where to go on.
+  if (type === 'cursor') return;
   const changed = talk.apply(event);
   if (changed === undefined) return;
   // Asked in another window: the question is not known here yet.
@@ -177,13 +158,13 @@ function scheduleShow() {
 const items = new WeakMap();
 
 function showMessages() {
-  const list = by('messages');
+  const into = by('messages');
   const isAtEnd = document.documentElement.scrollHeight - scrollY - innerHeight < 120;
   const all = talk.all();
   const focused = document.activeElement?.dataset?.decision;
-  list.replaceChildren(...all.map(itemOf));
+  into.replaceChildren(...all.map(itemOf));
   // The card was made anew: who was about to press a button still is.
-  if (focused) list.querySelector(`[data-decision=${focused}]`)?.focus({ preventScroll: true });
+  if (focused) into.querySelector(`[data-decision=${focused}]`)?.focus({ preventScroll: true });
   if (isAtEnd) toEnd();
   const isAnswering = all.some(isOpen);
   by('stop').hidden = !isAnswering;
@@ -222,7 +203,8 @@ async function send(content) {
   by('ask-error').textContent = '';
   try {
     if (current === undefined) await begin();
-    const { turn_id, message_id, answer_id } = await api.ask(current, content);
+    const { turn_id, message_id, answer_id } = await api.ask(current, content, keyOf(content));
+    asking = undefined;
     const said = { turn_id, citations: [], model: null, approval_id: null, error_code: null };
     const created_at = new Date().toISOString();
     talk.take({ ...said, id: message_id, role: 'user', state: 'completed', content, created_at });
@@ -230,7 +212,7 @@ async function send(content) {
       talk.take({ ...said, id: answer_id, role: 'assistant', state: 'pending', content: '', created_at });
     showMessages();
     toEnd();
-    if (!conversations.find(({ id }) => id === current)?.title) await readConversations();
+    if (!list.titleOf(current)) await list.read();
     return true;
   } catch (error) {
     shown(error);
@@ -238,12 +220,20 @@ async function send(content) {
   }
 }
 
+/** One key for what a person means to ask once: trying again after a lost answer asks it once. */
+let asking;
+
+function keyOf(content) {
+  if (asking?.content !== content || asking.id !== current) asking = { content, id: current, key: newKey() };
+  return asking.key;
+}
+
 async function begin() {
   const opened = await api.open();
   leave();
   current = opened.id;
-  conversations.unshift(opened);
-  showConversations();
+  list.add(opened);
+  list.show(opened.id);
   history.replaceState(null, '', `#${opened.id}`);
   void enter();
 }
@@ -314,8 +304,6 @@ by('new').addEventListener('click', () => {
   location.hash = '';
   by('question').focus();
 });
-
-by('older').addEventListener('click', () => void readConversations(older).catch(shown));
 
 addEventListener('hashchange', () => {
   if (session.current()) void openFromAddress();

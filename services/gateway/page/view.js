@@ -142,3 +142,9 @@ export function eventItem(message, { isOwn }) {
     element('span', { class: 'small' }, `${time(message.occurred_at)} ${delay}`),
   );
 }
+
+/** Random; by other means than crypto.randomUUID, which pages of plain http on other hosts than localhost lack. */
+export const newKey = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
+    '',
+  );
