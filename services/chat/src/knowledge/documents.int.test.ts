@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
 import { type Codec, createCodec } from '@ragline/schemas/codec';
 import type { CatalogEvent } from '@ragline/schemas/types.generated';
 import { after, before, describe, it } from 'mocha';
@@ -136,6 +137,29 @@ describe('documents', function () {
     const pdf = { kind: 'policy', content: bytes.toString('base64'), media_type: 'application/pdf' };
     const { body } = await staff.call('POST', path, pdf);
     assert.equal((await staff.call('GET', `${path}/${body.id}`)).body.text, 'Open daily.');
+  });
+
+  it('indexes a text that is too long for its event from the document itself, and no version that is gone', async () => {
+    const staff = await aCaller();
+    const content = Array.from(
+      { length: 300 },
+      (_, index) => `## Rule ${index}\n\n${'Nobody does this. '.repeat(60)}`,
+    );
+    const { body } = await staff.call('POST', path, { ...refunds, content: content.join('\n\n') });
+    const [event] = await eventsOf(body.id);
+    assert.ok(event);
+    assert.equal(event.document?.text, null);
+    assert.deepEqual(await scene.index(event), ['indexed']);
+    const [kind] = (await staff.call('GET', '/v1/knowledge/coverage')).body.kinds;
+    assert.deepEqual([kind.kind, kind.sources, kind.chunks], ['policy', 1, 300]);
+    await staff.call('DELETE', `${path}/${body.id}`);
+    // As a replay would bring it.
+    const late = {
+      ...event,
+      event_id: randomUUIDv7(),
+      document: event.document && { ...event.document, version: 9 },
+    };
+    assert.deepEqual(await scene.index(late), ['superseded']);
   });
 
   it('says what is wrong with a document that it does not take', async () => {

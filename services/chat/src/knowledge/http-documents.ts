@@ -162,7 +162,10 @@ function invalid(path: string, message: string) {
 }
 
 function fromBase64(content: string): Buffer {
+  const text = content.replace(/\s+/g, '');
+  const padding = text.indexOf('=');
   // Buffer.from passes over what is no base64.
-  if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(content)) throw invalid('content', 'must be base64');
-  return Buffer.from(content, 'base64');
+  const isBase64 = !/[^A-Za-z0-9+/=]/.test(text) && (padding < 0 || /^={1,2}$/.test(text.slice(padding)));
+  if (!isBase64) throw invalid('content', 'must be base64');
+  return Buffer.from(text, 'base64');
 }

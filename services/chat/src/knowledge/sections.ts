@@ -8,7 +8,7 @@ export type QuestionAndAnswer = { under: string[]; question: string; answer: str
 
 // A longer line is text that somebody began with a hash.
 const headingLengthMax = 120;
-const headingPattern = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
+const headingMark = /^ {0,3}(#{1,6})[ \t]+/;
 const fencePattern = /^ {0,3}(```|~~~)/;
 
 /**
@@ -24,14 +24,13 @@ export function sectionsOf(text: string): Section[] {
     // Within a fence a hash is a comment of whatever language stands there.
     if (mark !== undefined && (fence === undefined || fence === mark))
       fence = fence === undefined ? mark : undefined;
-    const heading = fence === undefined ? headingPattern.exec(line) : null;
-    const [, hashes = '', title = ''] = heading ?? [];
-    if (heading === null || title === '' || title.length > headingLengthMax) {
+    const heading = fence === undefined ? headingOf(line) : undefined;
+    if (heading === undefined) {
       sections.at(-1)?.lines.push(line);
       continue;
     }
-    while ((path.at(-1)?.level ?? 0) >= hashes.length) path.pop();
-    path.push({ level: hashes.length, title });
+    while ((path.at(-1)?.level ?? 0) >= heading.level) path.pop();
+    path.push(heading);
     sections.push({ path: path.map((it) => it.title), lines: [] });
   }
   return sections
@@ -40,6 +39,14 @@ export function sectionsOf(text: string): Section[] {
       const next = all[index + 1]?.path ?? [];
       return body !== '' || (path.length > 0 && !path.every((title, level) => next[level] === title));
     });
+}
+
+/** The heading that a line is, as Markdown has them. Takes time in proportion to the line, whatever stands in it. */
+export function headingOf(line: string): { level: number; title: string } | undefined {
+  const [mark, hashes = ''] = headingMark.exec(line) ?? [];
+  if (mark === undefined || line.length > headingLengthMax * 2) return undefined;
+  const title = line.slice(mark.length).trim().replace(/\s#+$/, '').trim();
+  return title === '' || title.length > headingLengthMax ? undefined : { level: hashes.length, title };
 }
 
 const questionMark = /^(?:\*\*|__)?\s*(?:q|question)\s*[:.]\s*/i;

@@ -1,6 +1,7 @@
 /** Documents into text, without trust: what a page or a PDF makes its reader do is bounded in time and memory. */
 import { Worker } from 'node:worker_threads';
 import { problem } from '@ragline/web/problems';
+import { sectionsOf } from '../sections.ts';
 import { boundedText, type MediaType, type Parsed, ParseError } from './parsed.ts';
 import type { ParseAnswer, ParseJob } from './worker.ts';
 
@@ -58,7 +59,8 @@ function plain(content: Uint8Array, lettersMax: number): Parsed {
   const bounded = boundedText(lettersMax);
   bounded.add(new TextDecoder().decode(content));
   const text = bounded.text();
-  return { title: /^ {0,3}#\s+(.+?)\s*#*$/m.exec(text)?.[1] ?? null, text };
+  const [first] = sectionsOf(text).filter(({ path }) => path.length > 0);
+  return { title: first?.path[0] ?? null, text };
 }
 
 function inThread(job: ParseJob, deadlineMs: number): Promise<Parsed> {

@@ -43,14 +43,13 @@ export function boundedText(lettersMax: number) {
 
 /** One form of line ends and spaces, no control characters, no half surrogate pairs, two line ends in a row at most. */
 export function tidy(text: string): string {
-  return (
-    text
-      .toWellFormed()
-      .replace(/\r\n?|\u2028|\u2029/g, '\n')
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: Postgres refuses NUL, and nobody reads the others.
-      .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u00ad\ufeff]/g, '')
-      .replace(/[^\S\n]+$/gm, '')
-      .replace(/\n{3,}/g, '\n\n')
-      .trim()
-  );
+  const lines = text
+    .toWellFormed()
+    .replace(/\r\n?|\u2028|\u2029/g, '\n')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: Postgres refuses NUL, and nobody reads the others.
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u00ad\ufeff]/g, '')
+    .split('\n');
+  // Line by line: a pattern for blanks at the ends of lines takes the square of a long line's time.
+  const trimmed = lines.map((line) => line.trimEnd()).join('\n');
+  return trimmed.replace(/\n{3,}/g, '\n\n').trim();
 }
