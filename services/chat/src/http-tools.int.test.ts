@@ -51,7 +51,8 @@ describe('tools and approvals over HTTP', function () {
     desk.fake.price(dish, 950);
   });
 
-  const tokenOf = (fields: { user_id?: string; roles?: string[] } = {}) => tokens.token({ ...mine, ...fields });
+  const tokenOf = (fields: { user_id?: string; roles?: string[] } = {}) =>
+    tokens.token({ ...mine, ...fields });
   const askFor = async () => {
     const args = JSON.stringify({ items: [{ product_id: dish, quantity: 1 }] });
     const outcome = await desk.registry.call({ id: '1', name: 'confirm', arguments: args }, callerIn(mine));
@@ -79,11 +80,20 @@ describe('tools and approvals over HTTP', function () {
     assert.deepEqual([off.status, off.body.enabled], [200, false]);
     const specs = await desk.registry.specs(mine.tenant_id, ['customer']);
     assert.ok(!specs.some(({ name }) => name === 'confirm'));
-    assert.equal((await http('PATCH', '/v1/tools/nothing', { token: admin, body: { enabled: true } })).status, 404);
-    assert.equal((await http('PATCH', '/v1/tools/confirm', { token: admin, body: { on: true } })).status, 422);
+    assert.equal(
+      (await http('PATCH', '/v1/tools/nothing', { token: admin, body: { enabled: true } })).status,
+      404,
+    );
+    assert.equal(
+      (await http('PATCH', '/v1/tools/confirm', { token: admin, body: { on: true } })).status,
+      422,
+    );
     const staff = await tokenOf({ roles: ['staff'] });
     assert.equal((await http('GET', '/v1/tools', { token: staff })).status, 200);
-    assert.equal((await http('PATCH', '/v1/tools/confirm', { token: staff, body: { enabled: true } })).status, 403);
+    assert.equal(
+      (await http('PATCH', '/v1/tools/confirm', { token: staff, body: { enabled: true } })).status,
+      403,
+    );
     assert.equal((await http('GET', '/v1/tools', { token: await tokenOf() })).status, 403);
   });
 
@@ -100,7 +110,10 @@ describe('tools and approvals over HTTP', function () {
     }
     const [turn, ...others] = await turns();
     assert.deepEqual(others, []);
-    assert.deepEqual([turn?.kind, turn?.id, turn?.answer_id], ['approval', first?.body.turn_id, first?.body.message_id]);
+    assert.deepEqual(
+      [turn?.kind, turn?.id, turn?.answer_id],
+      ['approval', first?.body.turn_id, first?.body.message_id],
+    );
     const other = await http('POST', path, { token, body: { decision: 'reject' } });
     assert.deepEqual([other.status, other.body.code], [409, 'already_handled']);
   });
@@ -109,12 +122,29 @@ describe('tools and approvals over HTTP', function () {
     const path = await askFor();
     const token = await tokenOf();
     const answers = await Promise.all(
-      ['approve', 'reject', 'approve', 'reject'].map((decision) => http('POST', path, { token, body: { decision } })),
+      ['approve', 'reject', 'approve', 'reject'].map((decision) =>
+        http('POST', path, { token, body: { decision } }),
+      ),
     );
     const taken = answers.filter(({ status }) => status === 202);
     assert.equal(new Set(taken.map(({ body }) => body.decision)).size, 1);
     for (const { status, body } of answers) if (status !== 202) assert.equal(body.code, 'already_handled');
     assert.equal((await turns()).length, 1);
+  });
+
+  it('are shown with their quote, without its token, to a page that comes back', async () => {
+    const path = await askFor();
+    const token = await tokenOf();
+    const waiting = await http('GET', path, { token });
+    assert.deepEqual(
+      [waiting.status, waiting.body.state, waiting.body.quote.total, waiting.body.quote.notes],
+      [200, 'pending', 950, null],
+    );
+    assert.ok(!waiting.text.includes('quote_token'));
+    await http('POST', path, { token, body: { decision: 'reject' } });
+    assert.equal((await http('GET', path, { token })).body.state, 'rejected');
+    const stranger = await tokenOf({ user_id: randomUUID(), roles: ['admin'] });
+    assert.equal((await http('GET', path, { token: stranger })).status, 404);
   });
 
   it('are nobody’s but the customer’s, and say when it is too late', async () => {
@@ -131,7 +161,9 @@ describe('tools and approvals over HTTP', function () {
     assert.equal((await http('POST', path.replace(/[^/]+$/, randomUUID()), { token, body })).status, 404);
     assert.equal((await http('POST', path, { token, body: { decision: 'perhaps' } })).status, 422);
     await inTenant(pool, mine.tenant_id, (client) =>
-      client.query('UPDATE chat.approval SET expires_at = now() WHERE conversation_id = $1', [mine.conversation_id]),
+      client.query('UPDATE chat.approval SET expires_at = now() WHERE conversation_id = $1', [
+        mine.conversation_id,
+      ]),
     );
     for (const _ of ['first', 'again']) {
       const late = await http('POST', path, { token, body });

@@ -1,5 +1,5 @@
 /** REST of tools, which an admin switches off and on, and of approvals, which a customer decides. */
-import type { Pool } from '@ragline/postgres/pool';
+import { inTenant, type Pool } from '@ragline/postgres/pool';
 import type { Api } from '@ragline/web/api';
 import { uuid } from '@ragline/web/fields';
 import type { Principal } from '@ragline/web/principal';
@@ -7,8 +7,10 @@ import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
 import type { Answers } from './answers.ts';
 import { wantsStream } from './respond.ts';
+import { type Approval, findApproval } from './tools/approval-store.ts';
 import { decideApproval, decisions, type RequestApproval } from './tools/decide.ts';
 import { specOf, type ToolRegistry } from './tools/registry.ts';
+import { shownQuote } from './tools/shapes.ts';
 import { switchTool, toolSettings } from './tools/switches.ts';
 import type { Tool } from './tools/tool.ts';
 
@@ -43,6 +45,20 @@ const decidedShape = z
   })
   .meta({ id: 'ApprovalDecision' });
 
+const approvalShape = z
+  .object({
+    approval_id: uuid,
+    state: z.enum(['pending', 'approved', 'rejected', 'used', 'expired', 'failed']).meta({
+      description: 'used: the order was placed. failed: it was approved, and nothing came of it.',
+    }),
+    quote: shownQuote.extend({ notes: z.string().nullable() }),
+    reason: z.string().nullable().meta({ description: 'Why it expired or failed: a code.' }),
+    order_id: uuid.nullable(),
+    decided_at: z.iso.datetime().nullable(),
+    expires_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Approval' });
+
 export function addToolRoutes(api: Api, { pool, registry, requestApproval, answers }: ToolHttpParts): void {
   api.route(
     {
@@ -76,6 +92,24 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval, answe
       const tool = registry.list().find((it) => it.name === name);
       if (tool === undefined) throw problem('not_found');
       return { status: 200, body: viewOf(tool, await switchTool(pool, principal, name, enabled)) };
+    },
+  );
+
+  api.route(
+    {
+      method: 'get',
+      path: '/v1/conversations/{id}/approvals/{approval_id}',
+      summary: 'What the assistant wants to order, and what became of it',
+      description: 'For a page that comes back to a conversation: the message names its approval.',
+      tags: ['chat'],
+      auth: 'customer',
+      params: z.object({ id: uuid, approval_id: uuid }),
+      responses: { 200: approvalShape },
+    },
+    async ({ params: { id, approval_id }, principal: { tenant_id, user_id } }) => {
+      const found = await inTenant(pool, tenant_id, (client) => findApproval(client, tenant_id, approval_id));
+      if (found?.user_id !== user_id || found.conversation_id !== id) throw problem('not_found');
+      return { status: 200, body: approvalView(found) };
     },
   );
 
@@ -118,6 +152,20 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval, answe
 }
 
 const whoOf = ({ tenant_id, user_id, roles }: Principal) => ({ tenant_id, user_id, roles });
+
+function approvalView(it: Approval) {
+  // Nobody notes that time has passed: an offer that nobody decided is over all the same.
+  const isOver = it.state === 'pending' && it.is_late;
+  return {
+    approval_id: it.id,
+    state: isOver ? ('expired' as const) : it.state,
+    quote: it.quote,
+    reason: isOver ? 'too_late' : it.reason,
+    order_id: it.order_id,
+    decided_at: it.decided_at?.toISOString() ?? null,
+    expires_at: it.expires_at.toISOString(),
+  };
+}
 
 function viewOf(tool: Tool, setting: { enabled: boolean; updated_at: Date } | undefined) {
   const { name, description, effect, roles, timeoutMs } = tool;

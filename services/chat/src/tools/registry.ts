@@ -190,7 +190,7 @@ function readArguments(tool: Tool, text: string): Arguments {
   let value: unknown;
   try {
     // A model that needs no arguments often writes none.
-    value = text.trim() === '' ? {} : JSON.parse(text);
+    value = text.trim() === '' ? {} : JSON.parse(text, withoutNull);
   } catch {
     return { ok: false, message: 'The arguments are not JSON; send one JSON object.' };
   }
@@ -201,6 +201,9 @@ function readArguments(tool: Tool, text: string): Arguments {
     .map(({ path, message }) => `${path.map(String).join('.') || 'arguments'}: ${message}`);
   return { ok: false, message: `Call again with these mended: ${faults.join('; ')}` };
 }
+
+/** Models write null for what they leave out; no tool tells the two apart. */
+const withoutNull = (_key: string, value: unknown) => (value === null ? undefined : value);
 
 /** A tool as a model is told of it. */
 export function specOf({ name, description, input }: Tool): ToolSpec {
