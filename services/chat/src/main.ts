@@ -24,6 +24,7 @@ import { createEmbedders } from './embedding/embedders.ts';
 import { prepareModels } from './embedding/prepare.ts';
 import { createQueryCache } from './embedding/query-cache.ts';
 import { addRoutes } from './http.ts';
+import { addOpenAiRoutes } from './http-openai.ts';
 import { addToolRoutes } from './http-tools.ts';
 import { createKnowledge } from './knowledge/knowledge.ts';
 import { startLive } from './live/live.ts';
@@ -126,6 +127,11 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   addSearchRoutes(api, { retriever });
   const { requestApproval } = requests;
   addToolRoutes(api, { pool, registry, requestApproval, answers: live.answers });
+  addOpenAiRoutes(api, {
+    ...{ pool, model, retriever, authentication, log, prompt: prompts.prompt('assistant') },
+    ...{ budgets: live.budgets, admission: live.admission },
+    ...{ limits: config.context, deadlineMs: config.turnDeadlineMs },
+  });
   knowledge.addRoutes(api);
   const { app } = createApp({ service: 'chat', log, metrics, health, api });
   health.check('postgres', async () => void (await pool.query('SELECT 1')));

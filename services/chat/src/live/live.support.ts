@@ -1,6 +1,6 @@
 /** For tests: the chat API on a port of its own, over a database and topics of its own, and a worker to be told what to say. */
 import { randomUUIDv7 } from 'node:crypto';
-import { inTenant } from '@ragline/postgres/pool';
+import { inTenant, type Pool } from '@ragline/postgres/pool';
 import { poolOf, scratchDatabase } from '@ragline/postgres/testing';
 import { createHealth } from '@ragline/runtime/health';
 import { createMetrics } from '@ragline/runtime/metrics';
@@ -9,7 +9,7 @@ import { createKafka } from '@ragline/streams/kafka-client';
 import { startProducer } from '@ragline/streams/producer';
 import { createApi } from '@ragline/web/api';
 import { createApp } from '@ragline/web/app';
-import { createAuthentication } from '@ragline/web/auth';
+import { type Authentication, createAuthentication } from '@ragline/web/auth';
 import { startServer } from '@ragline/web/server';
 import { eventually } from '../../../../tests/support/eventually.ts';
 import { httpTo } from '../../../../tests/support/http.ts';
@@ -27,7 +27,14 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 export type LiveScene = Awaited<ReturnType<typeof openLiveScene>>;
 export type TestUser = { tenant_id: string; user_id: string; roles: string[]; token: string };
 
-export async function openLiveScene(changes: Partial<LiveOptions> = {}) {
+type Api = ReturnType<typeof createApi>;
+type More = { api: Api; live: Live; pool: Pool; authentication: Authentication };
+
+/** @param addMore routes besides those of conversations */
+export async function openLiveScene(
+  changes: Partial<LiveOptions> = {},
+  addMore: (parts: More) => void = () => {},
+) {
   const { kafka: access, registryUrl } = stack();
   const id = randomUUIDv7();
   const topics = { events: `test-chat-events-${id}`, revocations: `test-chat-revocations-${id}` };
@@ -71,6 +78,7 @@ export async function openLiveScene(changes: Partial<LiveOptions> = {}) {
     });
     const api = createApi({ title: 'test', authentication });
     addRoutes(api, { pool, conversations, requests, ...live });
+    addMore({ api, live, pool, authentication });
     const metrics = createMetrics({ service: 'test' });
     const { app } = createApp({ service: 'test', log: quiet, metrics, health, api });
     const server = await startServer({ handler: app, port: 0, host: '127.0.0.1', log: quiet, drainMs: 500 });
