@@ -33,7 +33,7 @@ export function startFilling(parts: {
   metrics: Metrics;
 }) {
   const { pool, models, log, metrics } = parts;
-  const { freshness, embedded } = indexMetrics(metrics);
+  const { freshness, embedded, missing: shown } = indexMetrics(metrics);
   const stopped = new AbortController();
   let wake: () => void = () => {};
   let isWoken = false;
@@ -47,6 +47,7 @@ export function startFilling(parts: {
         claimed: await claimChunks(client, id, missing, { batchSize, leaseMs }),
       };
     });
+    shown.set({ model: id }, found.missing);
     if (found.claimed.length === 0) return found.missing === 0 ? 'nothing missing' : 'others have it';
     try {
       const vectors = await embed(embedder, found.claimed);

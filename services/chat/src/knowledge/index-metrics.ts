@@ -16,5 +16,10 @@ export function indexMetrics(metrics: Metrics) {
       'Chunks that were embedded, by the event that changed them or by the filling of gaps.',
       ['by'],
     ),
+    missing: metrics.gauge(
+      'ragline_chat_index_missing',
+      'Chunks without a vector of their present text, by model, when this instance last looked; 256 stands for more.',
+      ['model'],
+    ),
   };
 }
