@@ -56,6 +56,7 @@ export async function answer(
   signal: AbortSignal,
 ): Promise<void> {
   const { model, prompt, failpoint } = parts;
+  const countTokens = countingOf(model);
   const numbering = createNumbering();
   const [found, specs] = await find(parts, { question, history, caller }, draft, signal);
   numbering.cite(found);
@@ -75,7 +76,7 @@ export async function answer(
     const window = fitWindow(
       {
         system: (knowledge) => prompt.render({ tenant_name: 'the restaurant', today, knowledge }),
-        toolTokens: offered.length === 0 ? 0 : model.countTokens(JSON.stringify(offered)),
+        toolTokens: offered.length === 0 ? 0 : countTokens(JSON.stringify(offered)),
         summary: history.summary,
         chunks: shownFirst,
         turns: history.turns,
@@ -83,7 +84,7 @@ export async function answer(
         rounds,
       },
       { ...parts.limits, modelTokens: model.contextTokens },
-      model.countTokens,
+      countTokens,
     );
     draft.latency.context_ms ??= since(startedAt);
     draft.context = window.note;
@@ -114,6 +115,27 @@ export async function answer(
   }
   if (draft.content.trim() === '') say.text(silent);
   say.end();
+}
+
+const countings = new WeakMap<Model, (text: string) => number>();
+const countedMax = 500;
+const worthKeeping = 200;
+
+/** Counts as the model does, and remembers long texts: tools, prompts and sources come again with each turn. */
+function countingOf(model: Model): (text: string) => number {
+  const known = countings.get(model);
+  if (known !== undefined) return known;
+  const counts = new Map<string, number>();
+  const counting = (text: string): number => {
+    const counted = counts.get(text) ?? model.countTokens(text);
+    if (text.length >= worthKeeping) {
+      if (counts.size >= countedMax) counts.clear();
+      counts.set(text, counted);
+    }
+    return counted;
+  };
+  countings.set(model, counting);
+  return counting;
 }
 
 /** What the question is about, and which tools there are: asked for side by side. */

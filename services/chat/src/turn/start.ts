@@ -108,6 +108,12 @@ export async function startTurns(options: TurnOptions) {
       concurrency: options.concurrency,
       stopWithinMs: options.stopWithinMs,
       onFinished({ event, outcome }) {
+        if (outcome === 'parked' && event !== undefined) {
+          log.warn('turn waits for another try', {
+            conversation_id: event.key,
+            event_type: event.event_type,
+          });
+        }
         if (outcome !== 'dead-lettered') return;
         const end = endDeadTurn(sweeping, event).finally(() => ending.delete(end));
         ending.add(end);
