@@ -46,6 +46,7 @@ import { createTurnRequests } from './turn/requests.ts';
 import { startTurns } from './turn/start.ts';
 
 const housekeepingMs = 600_000;
+const unlimited = 1_000_000;
 
 const config = readConfig(process.env);
 const { instance } = config;
@@ -62,7 +63,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const authentication = createAuthentication({ jwksUrl, issuer, audience, log });
   const kafka = createKafka({ ...config.kafka, clientId: instance, log });
   const codec = createCodec({ registryUrl: config.registryUrl });
-  const requests = await createTurnRequests(codec, { openTurnsMax: config.tenantTurnsMax });
+  const requests = await createTurnRequests(codec, { openTurnsMax: config.rateLimits ? config.tenantTurnsMax : unlimited });
   const conversations = conversationStore(pool);
   const live = own(
     startLive({
@@ -139,7 +140,8 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     every(housekeepingMs, () => keepHouse(pool)),
     (it) => clearInterval(it),
   );
-  own(await startServer({ handler: app, port: config.port, host: config.host, log }), async (it) => {
+  const { port, host } = config;
+  own(await startServer({ handler: app, onUpgrade: live.upgrade, port, host, log }), async (it) => {
     // Streams first: the server's close waits for every answer that is being written.
     await live.stop();
     await it.close();

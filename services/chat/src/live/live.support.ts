@@ -81,7 +81,10 @@ export async function openLiveScene(
     addMore({ api, live, pool, authentication });
     const metrics = createMetrics({ service: 'test' });
     const { app } = createApp({ service: 'test', log: quiet, metrics, health, api });
-    const server = await startServer({ handler: app, port: 0, host: '127.0.0.1', log: quiet, drainMs: 500 });
+    const server = await startServer({
+      ...{ handler: app, port: 0, host: '127.0.0.1', log: quiet, drainMs: 500 },
+      onUpgrade: live.upgrade,
+    });
     stops.push(async () => {
       await live.stop();
       await server.close();

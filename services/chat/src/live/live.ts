@@ -15,6 +15,7 @@ import type { ConversationStore } from '../turn/conversations.ts';
 import type { TurnRequests } from '../turn/requests.ts';
 import { noQuotas, type Quotas, startAdmission, usualQuotas } from './admission.ts';
 import { startFeed } from './feed.ts';
+import { createSockets } from './sockets.ts';
 
 export type Live = ReturnType<typeof startLive>;
 
@@ -36,6 +37,7 @@ export type LiveOptions = {
   answerWithinMs: number;
   health: Health;
   log: Logger;
+  heartbeatMs?: number;
   /** Names of a test's own. */
   topics?: { events: string; revocations: string };
 };
@@ -54,8 +56,22 @@ export function startLive(options: LiveOptions) {
   const idempotency = createIdempotencyStore(pool, 'chat');
   const answers = createAnswers({ ...options, feed, admission, idempotency, budgets });
 
-  health.check('live', () => {
+  const requireReady = () => {
     for (const it of [feed, admission]) requireCurrent(it.status());
+  };
+  health.check('live', requireReady);
+  const sockets = createSockets({
+    ...{ ...options, feed, answers, admission, credentials },
+    heartbeatMs: options.heartbeatMs ?? 15_000,
+    flood: rateLimits ? { perSecond: 10, burst: 200 } : undefined,
+    isReady() {
+      try {
+        requireReady();
+        return true;
+      } catch {
+        return false;
+      }
+    },
   });
 
   let stopped: Promise<void> | undefined;
@@ -66,9 +82,14 @@ export function startLive(options: LiveOptions) {
     answers,
     budgets,
     credentials,
+    upgrade: sockets.upgrade,
     /** Ends what is read here, so that readers go to another instance. */
     stop(): Promise<void> {
-      stopped ??= feed.stop().then(() => admission.stop());
+      stopped ??= (async () => {
+        await sockets.stop();
+        await feed.stop();
+        await admission.stop();
+      })();
       return stopped;
     },
   };
