@@ -120,6 +120,17 @@ describe('approvals', () => {
     );
   });
 
+  it('are asked for anew by a turn that comes back to what it asked for before', async () => {
+    const turn = callerIn(mine);
+    const first = await ask({}, turn);
+    await ask({ notes: 'another' }, turn);
+    const third = await ask({}, turn);
+    assert.notEqual(third, first);
+    assert.equal(await ask({}, { ...turn, generation: 2 }), third);
+    await desk.decide(mine, third);
+    assert.equal((await desk.execute(third, callerIn(mine))).kind, 'ordered');
+  });
+
   it('of another price place nothing, and come again with the new quote', async () => {
     const id = await ask();
     desk.fake.price(dish, 1_000);

@@ -205,6 +205,27 @@ describe('the tools', function () {
     );
   });
 
+  it('analyze_conversation believes a model that says something usable, and no other', async () => {
+    const talk = await aConversation(pool);
+    await say(talk, 'Der Kellner war so freundlich');
+    const { model } = desk.parts;
+    const judged = { sentiment: 'positive', intent: 'smalltalk', urgency: 'low', language: 'de' };
+    const answers = [
+      JSON.stringify(judged),
+      `Here: \`\`\`${JSON.stringify(judged)}\`\`\``,
+      'I cannot say.',
+      '{"sentiment":"great"}',
+    ];
+    const labels: string[] = [];
+    for (const answer of answers) {
+      desk.parts.model = { ...modelOf(answer), isOffline: false };
+      const { result } = await run('analyze_conversation', {}, callerIn(talk));
+      labels.push(result.sentiment.label);
+    }
+    desk.parts.model = model;
+    assert.deepEqual(labels, ['positive', 'positive', 'unknown', 'unknown']);
+  });
+
   it('generate_summary cites what it sums up, with or without a model', async () => {
     const asking = { about: 'documents', query: 'opening hours' };
     const { result } = await run('generate_summary', asking);

@@ -104,6 +104,25 @@ describe('calling orders in a customer’s name', () => {
     }
   });
 
+  it('asks another instance when one cannot be reached', async () => {
+    const urls = ['http://127.0.0.1:1', fake.url];
+    const own = createOrdersClient({ urls, tokens, timeoutMs: 1_000, metrics });
+    for (let n = 0; n < 8; n++) assert.equal((await own.quote(me, basket)).total, 950);
+    own.stop();
+  });
+
+  it('is not put off by those who go before they have an answer', async () => {
+    const own = createOrdersClient({ urls: [fake.url], tokens, timeoutMs: 1_000, metrics });
+    for (let n = 0; n < 8; n++) {
+      await assert.rejects(
+        own.quote({ ...me, signal: AbortSignal.abort(new Error('gone')) }, basket),
+        /gone/,
+      );
+    }
+    assert.equal(own.state(), 'closed');
+    own.stop();
+  });
+
   it('is not put off by refusals: they are answers', async () => {
     const own = createOrdersClient({ urls: [fake.url], tokens, timeoutMs: 1_000, metrics });
     for (let n = 0; n < 8; n++) {

@@ -85,6 +85,8 @@ type Call<T> = {
   freshToken?: boolean;
 };
 
+type Exchanged = { status: number; ok: boolean; body: unknown };
+
 export function createOrdersClient(options: OrdersOptions): OrdersClient {
   const { urls, tokens, timeoutMs, breakerOpenMs: openMs = 5_000, metrics } = options;
   let turn = 0;
@@ -98,12 +100,25 @@ export function createOrdersClient(options: OrdersOptions): OrdersClient {
     isHarmless: (error) => error instanceof OrdersError && error.status > 0 && error.status < 500,
   });
 
-  /** One exchange, whatever the status: the body as JSON, or undefined when it is none. */
-  async function exchange(
-    call: Call<unknown>,
-    token: string,
-  ): Promise<{ status: number; ok: boolean; body: unknown }> {
-    const url = new URL(call.path, urls[turn++ % urls.length]);
+  /** One exchange with the first instance that can be reached; every call may be sent again. */
+  async function exchange(call: Call<unknown>, token: string): Promise<Exchanged> {
+    const { signal } = call.who;
+    for (let left = urls.length; ; left--) {
+      try {
+        const answer = await send(call, token, new URL(call.path, urls[turn++ % urls.length]));
+        // Thrown in here, so that the breaker counts it.
+        if (answer.status >= 500) throw refused(answer);
+        return answer;
+      } catch (error) {
+        // Whoever asked has gone: that says nothing against the orders service.
+        if (signal?.aborted) throw new OrdersError('stopped', 'Nobody waits for this.', { status: 499 });
+        // What fetch throws when there is no connection, or it broke; a deadline is another error.
+        if (left <= 1 || !(error instanceof TypeError)) throw error;
+      }
+    }
+  }
+
+  async function send(call: Call<unknown>, token: string, url: URL): Promise<Exchanged> {
     const deadline = AbortSignal.timeout(timeoutMs);
     const response = await fetch(url, {
       method: call.method,
@@ -117,11 +132,7 @@ export function createOrdersClient(options: OrdersOptions): OrdersClient {
       signal: call.who.signal === undefined ? deadline : AbortSignal.any([deadline, call.who.signal]),
       redirect: 'error',
     });
-    const body: unknown = await response.json();
-    const answer = { status: response.status, ok: response.ok, body };
-    // Thrown in here, so that the breaker counts it.
-    if (response.status >= 500) throw refused(answer);
-    return answer;
+    return { status: response.status, ok: response.ok, body: await response.json() };
   }
 
   async function ask<T>(call: Call<T>): Promise<T> {
@@ -151,8 +162,8 @@ export function createOrdersClient(options: OrdersOptions): OrdersClient {
     try {
       return await breaker.fire(call, token);
     } catch (error) {
-      if (error instanceof OrdersError) throw error;
       call.who.signal?.throwIfAborted();
+      if (error instanceof OrdersError) throw error;
       throw new OrdersError('orders_unavailable', 'The orders service cannot be reached at the moment.', {
         retriable: true,
         cause: error,

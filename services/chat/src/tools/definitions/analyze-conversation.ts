@@ -1,5 +1,6 @@
 /** analyze_conversation: what the customer wants, in which mood, how urgently and in which language. */
 import { z } from 'zod';
+import { analysedBy } from '../analysis.ts';
 import { intentOf, intents, languageOf, moodOf, urgencyOf } from '../text-signs.ts';
 import { defineTool } from '../tool.ts';
 
@@ -26,9 +27,10 @@ export default defineTool({
   }),
   roles: ['customer'],
   effect: 'read',
-  timeoutMs: 5_000,
+  timeoutMs: 20_000,
 
-  async run({ messages: limit }, { tenant_id, conversation_id, parts }) {
+  async run({ messages: limit }, context) {
+    const { tenant_id, conversation_id, parts } = context;
     const said = await parts.recentMessages(tenant_id, conversation_id, limit);
     const texts = said.filter(({ role }) => role === 'user').map(({ content }) => content.slice(-textMax));
     const all = texts.join('\n').slice(-textMax);
@@ -44,13 +46,18 @@ export default defineTool({
         .reverse()
         .map(intentOf)
         .find((it) => it !== 'other') ?? 'other';
-    return {
-      sentiment: { ...mood, trend: change > 0.3 ? 'better' : change < -0.3 ? 'worse' : 'same' } as const,
+    const trend = change > 0.3 ? 'better' : change < -0.3 ? 'worse' : 'same';
+    const byRules = {
+      sentiment: { ...mood, trend } as const,
       intent,
       urgency: urgencyOf(last, now, intent),
       language,
       messages: texts.length,
     };
+    const judged = await analysedBy(context, said);
+    if (judged === undefined) return byRules;
+    const { sentiment: label, ...others } = judged;
+    return { ...byRules, ...others, sentiment: { ...byRules.sentiment, label } };
   },
 
   summary: ({ intent, urgency }) => `${intent}, ${urgency}`,

@@ -2,10 +2,13 @@
 import { inTenant } from '@ragline/postgres/pool';
 import { text } from '@ragline/web/fields';
 import { z } from 'zod';
-import { insertApproval } from '../approval-store.ts';
+import { findApproval, insertApproval } from '../approval-store.ts';
 import { effectOnce, hashOf } from '../ledger.ts';
 import { asked, items, promoCode, shown, shownQuote } from '../shapes.ts';
 import { defineTool, ToolError } from '../tool.ts';
+
+/** How often a turn may come back to the same basket. */
+const askedAgainMax = 5;
 
 const needed = z.object({
   approval_id: z.string(),
@@ -49,35 +52,37 @@ export default defineTool({
     const caller = { tenant_id, conversation_id, turn_id, generation };
     const effect = {
       caller,
-      call_key: `confirm:${turn_id}:${args}`,
       tool: 'confirm',
       effect: 'approval.ask',
       args_hash: args,
       idempotency_key: null,
     };
+    const terms = { tenant_id, user_id, conversation_id, turn_id, quote, notes: notes ?? null };
     const asking = await inTenant(parts.pool, tenant_id, async (client) => {
       await failpoint('confirm.open');
-      const done = await effectOnce(client, effect, async () => {
+      const ask = async () => {
         await failpoint('confirm.claimed');
-        const terms = {
-          tenant_id,
-          user_id,
-          conversation_id,
-          turn_id,
-          quote,
-          notes: notes ?? null,
-        };
         return insertApproval(client, terms);
-      });
-      await failpoint('confirm.commit');
-      return done;
+      };
+      // Asked for something else in between, it is a new question; each has a key of its own.
+      for (let again = 0; again < askedAgainMax; again++) {
+        const call_key = `confirm:${turn_id}:${args}:${again}`;
+        const asked = await effectOnce(client, { ...effect, call_key }, ask);
+        if (asked.kind === 'blocked') break;
+        const approval = needed.parse(asked.result);
+        const found = await findApproval(client, tenant_id, approval.approval_id);
+        if (found?.reason === 'replaced') continue;
+        await failpoint('confirm.commit');
+        return approval;
+      }
+      throw new ToolError(
+        'conflict',
+        'This was asked too often in one turn; ask the customer what is wanted.',
+      );
     });
     await failpoint('confirm.committed');
-    if (asking.kind === 'blocked')
-      throw new ToolError('conflict', 'This was asked before with other contents.');
-    const approval = needed.parse(asking.result);
-    context.needApproval(approval);
-    return { status: 'approval_required' as const, ...approval };
+    context.needApproval(asking);
+    return { status: 'approval_required' as const, ...asking };
   },
 
   summary: () => 'waits for approval',
