@@ -25,6 +25,7 @@ export async function createModel(settings: ModelSettings, parts: ModelParts): P
   const countTokens = counting ? (text: string) => counting.countTokens(text, plain) : roughTokens;
   const observe = createObserver({ metrics, record, countTokens });
   const offline = createOfflineModel({ embedder, observe, countTokens: roughTokens });
+  if (settings.provider === 'offline' || settings.fallbackModels.includes('offline')) offline.warm();
   if (settings.provider === 'offline') {
     log.info('no model is set: the offline responder answers', { setting: 'OPENAI_API_KEY' });
     return { ...offline, stop: () => {} };

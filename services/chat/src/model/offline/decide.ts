@@ -15,6 +15,7 @@ import { isAlike, plain, topicsOf, wordsOf } from './words.ts';
 // Below it no example is near enough for its intent to be believed; what acts needs to be nearer than what only tells.
 const likenessFloor = 0.45;
 const actionFloor = 0.6;
+const talkFloor = 0.75;
 // From it on, a dish answers a question that no document does.
 const dishFloor = 0.42;
 
@@ -80,9 +81,7 @@ async function known(scene: Scene, subject: string, guess: Guess, means: Means):
 const factual = /\b(?:price|costs?|how much|calories|kcal|ingredients|preis|kostet|kalorien|zutaten)\b/;
 
 function kindOf(scene: Scene, subject: string, { intent, likeness }: Guess): 'menu' | 'dish' | 'house' {
-  // Once the menu was searched, the same way goes on, whatever else came to light.
-  const asked = calledTool(scene, 'retrieve_menu')[0]?.input;
-  if (asked !== undefined) return intent === 'dish' ? 'dish' : 'menu';
+  if (subject !== scene.question && leanedOn.test(subject)) return 'dish';
   const isNamed = dishesNamed(subject, scene.dishes).length > 0;
   if (isNamed && aboutOne.test(plain(scene.question).trim())) return 'dish';
   if (intent === 'house' || likeness < likenessFloor) return isNamed && intent !== 'house' ? 'dish' : 'house';
@@ -121,6 +120,9 @@ function isOnlyWishes({ question, dishes }: Scene): boolean {
 const leaning =
   /^(?:and|or|but|what about|how about|und|oder|aber)\b|\b(?:it|its|that one|this one|them|those|es|davon)\b/;
 const shortWords = 8;
+
+// How subjectOf writes the dish that a question leans on.
+const leanedOn = /\(\p{Lu}[^()]*\)$/u;
 
 /** The question, with what it leans on: a dish of the last answer, or the question before. */
 export function subjectOf({

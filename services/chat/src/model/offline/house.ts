@@ -5,6 +5,7 @@ import type { Answering } from './passages.ts';
 import { calledTool, errorOf, type Passage, recordOf, type Scene } from './scene.ts';
 import { call, inWords, type Step, say } from './step.ts';
 import { cite } from './wording.ts';
+import { wordsOf } from './words.ts';
 
 export type Means = {
   answering(question: string, passages: readonly Passage[]): Promise<Answering>;
@@ -23,9 +24,28 @@ export async function houseStep(
       return call(['search_knowledge_base', { query: gloss, kinds: ['policy', 'faq', 'note'] }]);
   }
   const byScore = [...scene.passages].sort((a, b) => b.chunk.score - a.chunk.score);
-  const { sentences } = await find(gloss === '' ? subject : gloss, byScore);
+  const sentences: Answering['sentences'] = [];
+  for (const part of gloss === '' ? partsOf(subject) : [gloss]) {
+    const found = await find(part, byScore);
+    const isSaid = (text: string) => sentences.some((known) => known.text === text);
+    sentences.push(...found.sentences.filter(({ text }) => !isSaid(text)));
+  }
   if (sentences.length === 0) return undefined;
   return say(`${gloss === '' ? '' : 'In den Unterlagen steht: '}${withMarks(sentences)}`);
+}
+
+const secondQuestion =
+  /[?.!]\s+(?=\p{L})|,?\s+\b(?:and|und)\s+(?=(?:how|what|when|where|which|who|can|do|does|is|are|wie|was|wann|wo|kann)\b)/iu;
+
+/** "What does delivery cost and how long does it take?" asks two things; what the second leaves out, the first has said. */
+export function partsOf(question: string): string[] {
+  const [first = question, second, ...others] = question
+    .split(secondQuestion)
+    .filter((part) => part.trim() !== '');
+  if (second === undefined || others.length > 0 || wordsOf(first).length < 3) return [question];
+  return /\b(?:it|they|that|this|es)\b/i.test(second)
+    ? [first, `${second} (${first})`]
+    : [question, first, second];
 }
 
 /** A run of sentences of one source carries its mark once, at its end. */

@@ -1,11 +1,14 @@
 /** What a question is after: by rules where the words are plain, by its nearest neighbours among examples otherwise. */
 import type { Embedder } from '../../embedding/embedder.ts';
 import { type Intent, phrases } from './phrases.ts';
+import { hasWishes, wishesOf } from './wishes.ts';
 import { plain, wordsOf } from './words.ts';
 
 export type Guess = { intent: Intent; likeness: number };
 
 export type Intents = {
+  /** Reads the examples ahead of the first question; what fails is tried again with that. */
+  warm(): void;
   /** Throws what the embedder throws. */
   intentOf(question: string, signal: AbortSignal): Promise<Guess>;
 };
@@ -28,6 +31,10 @@ export function createIntents(embedder: Pick<Embedder, 'embed'>): Intents {
   };
 
   return {
+    warm() {
+      known().catch(() => {});
+    },
+
     async intentOf(question, signal) {
       const ruled = byRule(question);
       if (ruled !== undefined) return { intent: ruled, likeness: 1 };
@@ -67,11 +74,10 @@ const code = /\b(?:promo(?:tion)?|discount|coupon|voucher|gutschein|rabatt)?[- ]
 export function byRule(question: string): Intent | undefined {
   const text = plain(question).trim();
   const count = wordsOf(text).length;
-  if (
+  const isCoded =
     codeIn(question) !== undefined &&
-    (code.test(text) || /\b(?:use|apply|redeem|with|einlosen|nutze)\b/.test(text))
-  )
-    return 'promotion';
+    (code.test(text) || /\b(?:use|apply|redeem|with|einlosen|nutze)\b/.test(text));
+  if (isCoded) return startsAnOrder(text) ? 'order' : 'promotion';
   if (
     /^(?:hi|hello|hey|hallo|good (?:morning|afternoon|evening)|guten (?:tag|morgen|abend)|moin|servus)\b/.test(
       text,
@@ -105,7 +111,9 @@ export function byRule(question: string): Intent | undefined {
   )
     return 'status';
   if (/\b(?:available|sold out|in stock|still have|ausverkauft|verfugbar)\b/.test(text)) return 'dish';
-  return isOrder(text) ? 'order' : undefined;
+  if (isOrder(text)) return 'order';
+  if (germanDish.test(text)) return 'dish';
+  return germanMenu.test(text) && hasWishes(wishesOf(question)) ? 'menu' : undefined;
 }
 
 function isYes(text: string, count: number): boolean {
@@ -115,6 +123,17 @@ function isYes(text: string, count: number): boolean {
     /\b(?:place|order|confirm|do it|go ahead|bestell\w*|please|bitte|it)\b|^\w+[.!]*$/.test(text)
   );
 }
+
+/** A wish for something, with or without a code at its end. */
+function startsAnOrder(text: string): boolean {
+  return /^(?:please |ok,? )*(?:i(?:'d| would) like|i want|i(?:'ll| will) (?:have|take|order)|order|add|ich (?:mochte|hatte|nehme)|can i (?:have|get|order)) (?!(?:to )?(?:use|apply|redeem)\b)/.test(
+    text,
+  );
+}
+
+// German, which the local model does not read: by its own words.
+const germanMenu = /^(?:haben sie|habt ihr|gibt es|welche[rsnm]?|was (?:habt|haben|gibt)|ich suche)\b/;
+const germanDish = /^(?:was|wie ?viel) (?:kostet|kosten)\b|^(?:ist|sind|enthalt) (?:der|die|das|in)\b/;
 
 /** An order says what to do, and does not ask how one orders. */
 function isOrder(text: string): boolean {

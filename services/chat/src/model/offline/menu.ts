@@ -23,7 +23,9 @@ const roundsMax = 4;
 export function menuStep(scene: Scene, subject: string): Step | undefined {
   const wishes = wishesOf(subject);
   if (scene.tools.has('retrieve_menu')) {
-    const search = nextSearch(scene, subject, wishes);
+    // The embedding model reads English: what is wished for is known in English too.
+    const english = scene.language === 'de' ? wordsOfWishes(wishes, 'en') : '';
+    const search = nextSearch(scene, english === '' ? subject : english, wishes);
     if (search !== undefined) return call(['retrieve_menu', search]);
   }
   const answer = menuAnswer(scene, subject, wishes);
@@ -49,6 +51,9 @@ function nextSearch(scene: Scene, subject: string, wishes: Wishes): Input | unde
     // This house may call it otherwise.
     const { category: _, ...wider } = base;
     return wider;
+  }
+  if (made.length === 1 && dishes.length === 0 && topicsIn(subject).length === 0) {
+    return { ...base, query: usual };
   }
   return wishes.sort === undefined || dishes.length === 0 ? undefined : beyond(last.input, dishes, wishes);
 }
@@ -166,9 +171,17 @@ const idle = new Set(
       'suggestion want like need looking serve sell offer offering available show list tell give get got today tonight ' +
       'good best nice popular favourite favorite tasty hungry euro euros eur price under below less cheap cheapest expensive ' +
       'most least up max free allergic allergy without contain contains find speisekarte karte essen gericht gerichte empfehlen ' +
-      'cost costs kind kinds type types sort people person us meal course hello hi dear thanks',
+      'one two three four five six seven eight ten dinner lunch evening cost costs kind kinds type types sort people person us meal course hello hi dear thanks',
   ),
 );
+
+// What is searched for when nothing in particular is asked for: a question alone is like no dish.
+const usual = 'classic dish of the house: pizza, pasta, burger, salad';
+
+/** What a question asks for by name. */
+function topicsIn(subject: string): string[] {
+  return topicsOf(subject).filter((topic) => !idle.has(topic) && !/^\d/.test(topic));
+}
 
 /** Those that are asked for: by their words where they have them, by likeness otherwise. */
 function asked(
@@ -180,9 +193,8 @@ function asked(
   const denied = topicsOf(
     [...wishes.withoutAllergens, ...wishes.withoutWords, ...wishes.withoutTags].join(' '),
   );
-  const topics = topicsOf(subject).filter(
-    (topic) =>
-      !idle.has(topic) && !/^\d/.test(topic) && ![...known, ...denied].some((word) => isAlike(word, topic)),
+  const topics = topicsIn(subject).filter(
+    (topic) => ![...known, ...denied].some((word) => isAlike(word, topic)),
   );
   const category = wishes.category;
   const ofCategory = category === undefined ? dishes : dishes.filter((dish) => isOf(dish, category));
@@ -190,13 +202,11 @@ function asked(
   if (category !== undefined && ofCategory.length === 0)
     return { dishes: dishes.slice(0, shownMax), isExact: false };
   const saying = ofCategory.filter((dish) => {
-    const own = topicsOf(`${dish.name} ${dish.description} ${dish.tags.join(' ')}`);
+    const own = topicsOf(wordsAbout(dish));
     return topics.some((topic) => own.some((word) => isAlike(word, topic)));
   });
   if (saying.length > 0) {
-    const said = topicsOf(
-      saying.map(({ name, description, tags }) => `${name} ${description} ${tags.join(' ')}`).join(' '),
-    );
+    const said = topicsOf(saying.map(wordsAbout).join(' '));
     return { dishes: saying, isExact: topics.every((topic) => said.some((word) => isAlike(word, topic))) };
   }
   const best = Math.max(0, ...ofCategory.map(({ score }) => score));
@@ -205,6 +215,10 @@ function asked(
     ? ofCategory
     : ofCategory.filter(({ score }) => score >= Math.max(scoreFloor, best * scoreShare));
   return { dishes: near, isExact: isNarrowed };
+}
+
+function wordsAbout({ name, description, tags, allergens }: Dish): string {
+  return [name, description, ...tags, ...allergens].join(' ');
 }
 
 function isOf(dish: Dish, category: string): boolean {

@@ -8,6 +8,7 @@ import type { Model, ModelEvent, ModelRequest, ToolCall } from '../model.ts';
 import { countedUsage, type Observer } from '../observe.ts';
 import { nextStep } from './decide.ts';
 import { createIntents, type Intents } from './intents.ts';
+import { rememberingEmbedder } from './memory.ts';
 import { answering } from './passages.ts';
 import { sceneOf } from './scene.ts';
 import type { Step } from './step.ts';
@@ -23,11 +24,17 @@ export type OfflineOptions = {
   countTokens: (text: string) => number;
 };
 
-export function createOfflineModel({ embedder, observe, countTokens }: OfflineOptions): Model {
+export type OfflineModel = Model & {
+  /** Reads ahead what the first question would wait for. */
+  warm(): void;
+};
+
+export function createOfflineModel({ embedder, observe, countTokens }: OfflineOptions): OfflineModel {
   const intents = createIntents(embedder);
+  const remembered = rememberingEmbedder(embedder);
 
   async function* events(request: ModelRequest): AsyncGenerator<ModelEvent, void> {
-    const step = await stepFor(request, { intents, embedder });
+    const step = await stepFor(request, { intents, embedder: remembered(request.who.tenant_id) });
     request.signal.throwIfAborted();
     const usage = (written: string) => countedUsage(request, written, countTokens);
     if (step.kind === 'call') {
@@ -50,6 +57,7 @@ export function createOfflineModel({ embedder, observe, countTokens }: OfflineOp
     contextTokens,
     countTokens,
     isOffline: true,
+    warm: intents.warm,
     stream: (request) => observe(request, { endpoint: offlineName, model: offlineName }, events(request)),
   };
 }

@@ -5,7 +5,7 @@ import { withMarks } from './house.ts';
 import { cosine } from './intents.ts';
 import { unitsOf } from './passages.ts';
 
-const sentencesMax = 48;
+const sentencesMax = 24;
 const wordsUsual = 100;
 
 /** Of the chunks when there are any, with their numbers; else of what the customer said in the messages. */

@@ -7,7 +7,7 @@ const german = new Set(
   (
     'der die das ein eine einen ist sind habt haben hat gibt ich mir mich wir ihr euer was wie wann wo warum welche welcher welches ' +
     'wieviel viel bitte und oder nicht kein keine ohne mit für fur kostet kosten möchte mochte hätte hatte gern gerne bestellen ' +
-    'könnt kann könnte offen geöffnet öffnungszeiten danke hallo zum vom auf etwas noch auch euch'
+    'sie ihnen ihre vegane veganes vegetarische unter gerichte liefert parken zahlen nehme zwei drei könnt kann könnte offen geöffnet öffnungszeiten danke hallo zum vom auf etwas noch auch euch'
   ).split(' '),
 );
 
@@ -55,12 +55,24 @@ export function priced({ name, price, currency }: Dish, language: Language): str
   return price === null ? name : `${name}, ${money(price, currency, language)}`;
 }
 
-/** The names in an answer of ours, in their order. */
+const name = String.raw`(\p{Lu}[^,:;.\n•\d€]{1,60}?)`;
+// As menu.ts, dish.ts and order.ts put it.
+const saidNames = [
+  String.raw`^- (?:\d+ × )?${name}(?:, |: )\d+[.,]\d{2} €`,
+  String.raw`(?:^|[.:] )${name}(?:, | costs | kostet )\d+[.,]\d{2} €`,
+  String.raw`(?:^|: )${name} (?:is (?:not )?marked|contains|is sold out|ist (?:nicht )?als|enthält|ist zurzeit)`,
+  String.raw`(?:allergens of|Allergene von) ${name}:`,
+  String.raw`^(?:Yes\. |Ja\. )?${name}: (?!\d)[^\n]*\[\d+\]`,
+].map((pattern) => new RegExp(pattern, 'gmu'));
+
+/** The names of dishes in an answer of ours. */
 export function namesSaid(answer: string): string[] {
-  const found = answer.matchAll(
-    /(?:^|[-•:;.×]\s+|\n)(\p{Lu}[^,:;\n•\d€]{1,60}?),? (?:costs |kostet |, )?\d+[.,]\d{2} €/gu,
+  const found = saidNames.flatMap((pattern) =>
+    [...answer.matchAll(pattern)].map(([, said]) => (said ?? '').trim()),
   );
-  return [...new Set([...found].map(([, name]) => (name ?? '').replace(/ (?:costs|kostet)$/, '').trim()))];
+  return [...new Set(found)].filter(
+    (said) => !/^(?:Total|Zusammen|Yes|No|Ja|Nein|Discount|Rabatt)\b/.test(said),
+  );
 }
 
 export const offlineNote = {

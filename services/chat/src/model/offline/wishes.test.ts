@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { basketOf, linesIn } from './basket.ts';
+import { byRule, codeIn } from './intents.ts';
+import type { Intent } from './phrases.ts';
+import { type Wishes, wishesOf } from './wishes.ts';
+import { isAlike, namedIn, topicsOf } from './words.ts';
+
+const none: Wishes = { tags: [], withoutTags: [], withoutAllergens: [], withoutWords: [] };
+
+describe('wishes', () => {
+  const nuts = ['nuts', 'peanuts'];
+  const cases: [question: string, wishes: Partial<Wishes>][] = [
+    ['a vegan pizza under 10 euros', { tags: ['vegan'], category: 'pizza', maxPrice: 1000 }],
+    ['desserts without nuts', { category: 'desserts', withoutAllergens: nuts }],
+    ['no nuts please, and no eggs', { withoutAllergens: ['nuts', 'egg', 'peanuts'] }],
+    [
+      'nut-free and gluten free pasta',
+      { category: 'pasta', withoutAllergens: ['nuts', 'gluten', 'peanuts'] },
+    ],
+    ['I am allergic to fish or shellfish', { withoutAllergens: ['fish', 'crustaceans', 'molluscs'] }],
+    ['not spicy, without meat', { tags: ['vegetarian'], withoutTags: ['spicy'] }],
+    ['a burger without onions', { category: 'burgers', withoutWords: ['onions'] }],
+    ['between 8 and 12,50 €', { minPrice: 800, maxPrice: 1250 }],
+    ['at most €9.90', { maxPrice: 990 }],
+    ['something for 5 euros', { maxPrice: 500 }],
+    ['a dish under 500 calories', {}],
+    ['your cheapest pizza', { category: 'pizza', sort: 'cheapest' }],
+    [
+      'vegetarische Vorspeisen bis 8 Euro ohne Milch',
+      { tags: ['vegetarian'], category: 'starters', maxPrice: 800, withoutAllergens: ['milk'] },
+    ],
+  ];
+  for (const [question, wishes] of cases) {
+    it(`of “${question}”`, () => {
+      assert.deepEqual(wishesOf(question), { ...none, ...wishes });
+    });
+  }
+});
+
+describe('intents by rule', () => {
+  const cases: [text: string, intent: Intent | undefined][] = [
+    ['Order two margheritas', 'order'],
+    ["I'd like a tiramisu please", 'order'],
+    ['Can I have three espressos?', 'order'],
+    ['I would like to order a pizza with code SAVE10', 'order'],
+    ['How do I order?', undefined],
+    ["I'd like to know when you open", undefined],
+    ['Can I cancel my order?', undefined],
+    ['Can I get a refund?', undefined],
+    ['yes', 'confirm'],
+    ['Yes, place the order.', 'confirm'],
+    ['confirm', 'confirm'],
+    ['use code SAVE10', 'promotion'],
+    ['Hi!', 'greeting'],
+    ['Thanks a lot', 'thanks'],
+    ['Summarise our conversation', 'conversation_summary'],
+    ['Summarise your refund policy', 'document_summary'],
+    ['Where is my order?', 'status'],
+  ];
+  for (const [text, intent] of cases) {
+    it(`“${text}” is ${intent ?? 'nothing that a rule knows'}`, () => assert.equal(byRule(text), intent));
+  }
+
+  it('codes are written in capitals or named as one', () => {
+    assert.equal(codeIn('apply BENVENUTO10 please'), 'BENVENUTO10');
+    assert.equal(codeIn('use the code summer-5'), 'summer-5');
+    assert.equal(codeIn('do you have a code for me'), undefined);
+    assert.equal(codeIn('DO YOU DELIVER?'), undefined);
+  });
+});
+
+describe('the basket of a conversation', () => {
+  const said = (...texts: string[]) => texts.map((text) => ({ role: 'user' as const, text }));
+
+  it('reads quantities, wishes for an item, and several items at once', () => {
+    assert.deepEqual(
+      linesIn('I would like 2 x Margherita without basil, one cola and three portions of fries, please'),
+      [
+        { words: 'margherita', quantity: 2, notes: 'without basil' },
+        { words: 'cola', quantity: 1 },
+        { words: 'fries', quantity: 3 },
+      ],
+    );
+  });
+
+  it('grows, shrinks, and takes a code', () => {
+    const { lines, promoCode } = basketOf(
+      said(
+        'Order two margheritas',
+        'add a cola',
+        'add another margherita',
+        'remove the cola',
+        'use code SAVE10',
+      ),
+    );
+    assert.deepEqual(lines, [{ words: 'margheritas', quantity: 3 }]);
+    assert.equal(promoCode, 'SAVE10');
+  });
+
+  it('knows what “it” was, and is empty once the order is placed', () => {
+    const talk = [
+      { role: 'user' as const, text: 'How much is the tiramisu?' },
+      { role: 'assistant' as const, text: 'Tiramisù costs 6.90 € [1].' },
+      { role: 'user' as const, text: "I'll take two of them" },
+    ];
+    assert.deepEqual(basketOf(talk).lines, [{ words: 'Tiramisù', quantity: 2 }]);
+    const placed = { role: 'assistant' as const, text: 'Your order is placed: number 1, 13.80 EUR in all.' };
+    assert.deepEqual(basketOf([...talk, placed]).lines, []);
+  });
+});
+
+describe('words', () => {
+  it('forgive a typing mistake in a long word, and none in a short one', () => {
+    assert.ok(isAlike('margarita', 'margherita'));
+    assert.ok(isAlike('chesseburger', 'cheeseburger'));
+    assert.ok(!isAlike('veal', 'vegan'));
+    assert.ok(!isAlike('cola', 'coal'.slice(0, 3)));
+  });
+
+  it('find a name whatever its accents, its case and its number', () => {
+    assert.equal(namedIn('Tiramisù', topicsOf('two TIRAMISUS please')), 1);
+    assert.ok(namedIn('Double Cheeseburger', topicsOf('a cheeseburger')) < 1);
+  });
+});
