@@ -152,6 +152,16 @@ describe('documents', function () {
     assert.deepEqual(await scene.index(event), ['indexed']);
     const [kind] = (await staff.call('GET', '/v1/knowledge/coverage')).body.kinds;
     assert.deepEqual([kind.kind, kind.sources, kind.chunks], ['policy', 1, 300]);
+    // Its commit is on the log, and not to be seen yet; or never, when this is another database.
+    const unseen = {
+      ...event,
+      event_id: randomUUIDv7(),
+      document: event.document && { ...event.document, version: 2 },
+    };
+    await assert.rejects(scene.index(unseen), { name: 'UnavailableError' });
+    assert.deepEqual(await scene.index({ ...unseen, occurred_at: '2026-01-01T00:00:00.000Z' }), [
+      'superseded',
+    ]);
     await staff.call('DELETE', `${path}/${body.id}`);
     // As a replay would bring it.
     const late = {

@@ -3,7 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { Client, Pool } from '@ragline/postgres/pool';
 import type { Logger } from '@ragline/runtime/logger';
 import type { Metrics } from '@ragline/runtime/metrics';
-import { failureOf } from '@ragline/streams/errors';
+import { failureOf, UnavailableError } from '@ragline/streams/errors';
 import type { DecodedEvent } from '@ragline/streams/record';
 import type { BatchAttempt } from '@ragline/streams/task';
 import type { Embedder } from '../embedding/embedder.ts';
@@ -43,6 +43,9 @@ type Work = { change: Change; event_id: string; write: SourceWrite };
 
 // What a batch embeds by itself; the rest is filled in the background, so that what changed in price does not wait long.
 const embeddedAtOnce = 16;
+// A commit that is not seen for so long is in no database that this one was restored from.
+const unseenMs = 60_000;
+
 // A long document is cut in many chunks: others have their turn in between.
 const chunksBetweenBreaths = 5;
 
@@ -162,10 +165,19 @@ export function createIndexing({ pool, models, limits, log, metrics, onMissing }
   }
 }
 
-/** Undefined when the document has changed since, and so another event of it follows. */
+/**
+ * Undefined when the document has changed since, and so another event of it follows. Throws UnavailableError for a change
+ * that cannot be seen yet: Debezium reads a commit off the log, which can be a moment before Postgres shows it to others.
+ */
 async function textOf(client: Client, change: Change): Promise<string | undefined> {
   if (change.type === 'deleted') return '';
-  return change.source.text ?? documentText(client, keyOf(change));
+  if (change.source.text !== null) return change.source.text;
+  const found = await documentText(client, keyOf(change));
+  if (found.state === 'found') return found.text;
+  const ageMs = Date.now() - Date.parse(change.source.changed_at);
+  if (found.state === 'unseen' && ageMs < unseenMs)
+    throw new UnavailableError('A document is not visible yet');
+  return undefined;
 }
 
 /** Of several versions of a source in a batch the newest alone, by its event's id. */

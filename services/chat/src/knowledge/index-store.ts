@@ -35,18 +35,23 @@ export async function knownSources(client: Client, keys: readonly SourceKey[]): 
   return rows;
 }
 
-/** The text of a document that its event was too small for; undefined when this version is no longer the present one. */
+/** `gone`: it is deleted, or has changed since. `unseen`: its change cannot be seen here, or not yet. */
+export type DocumentText = { state: 'found'; text: string } | { state: 'gone' } | { state: 'unseen' };
+
+/** The text of a document that its event was too small for. */
 export async function documentText(
   client: Client,
   { tenant_id, id, version }: SourceKey & { version: number },
-): Promise<string | undefined> {
-  const { rows } = await client.query<{ body: string }>({
+): Promise<DocumentText> {
+  const { rows } = await client.query<{ body: string; version: number; is_deleted: boolean }>({
     name: 'chat_index_document_text',
-    text: `SELECT body FROM chat.document
-            WHERE tenant_id = $1 AND id = $2 AND version = $3 AND deleted_at IS NULL`,
-    values: [tenant_id, id, version],
+    text: `SELECT body, version, deleted_at IS NOT NULL AS is_deleted FROM chat.document
+            WHERE tenant_id = $1 AND id = $2`,
+    values: [tenant_id, id],
   });
-  return rows[0]?.body;
+  const [row] = rows;
+  if (row === undefined || (row.version < version && !row.is_deleted)) return { state: 'unseen' };
+  return row.version === version && !row.is_deleted ? { state: 'found', text: row.body } : { state: 'gone' };
 }
 
 /** Writes sources, none of them twice. Throws IndexConflictError when one has this version or a newer one already. */
