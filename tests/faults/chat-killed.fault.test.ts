@@ -66,6 +66,22 @@ describe('an answer whose worker dies', function () {
     assert.equal(provider.requests.length, before + 1);
   });
 
+  it('fails visibly when it has ended three processes, and the conversation goes on', async () => {
+    provider.reply({ text: pieces });
+    await start({ endsAt: 'claimed' });
+    const asked = await ask();
+    for (let deaths = 1; deaths <= 3; deaths += 1) {
+      await eventually(() => assert.equal(children.size, 0), takeover);
+      // The last one lives long enough to say that the record is given up.
+      await start(deaths < 3 ? { endsAt: 'claimed' } : {});
+    }
+    await eventually(() => assert.deepEqual(seen(asked.conversation)?.ends, ['message_failed']), takeover);
+    assert.equal((await scene.message(asked.who, asked.answer_id)).error_code, 'internal_error');
+    const next = await scene.ask(asked.who, asked.conversation, 'And on Sunday?');
+    await topics.request(next.record);
+    await eventually(() => assert.deepEqual(turnsOf(asked.conversation)[1]?.text, whole), takeover);
+  });
+
   it('is another’s when its process was only frozen, which then says nothing that a reader hears', async () => {
     provider.reply({ text: pieces, betweenMs: 300 });
     for (let i = 0; i < 2; i += 1) await start();

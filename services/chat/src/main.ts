@@ -63,7 +63,9 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const authentication = createAuthentication({ jwksUrl, issuer, audience, log });
   const kafka = createKafka({ ...config.kafka, clientId: instance, log });
   const codec = createCodec({ registryUrl: config.registryUrl });
-  const requests = await createTurnRequests(codec, { openTurnsMax: config.rateLimits ? config.tenantTurnsMax : unlimited });
+  const requests = await createTurnRequests(codec, {
+    openTurnsMax: config.rateLimits ? config.tenantTurnsMax : unlimited,
+  });
   const conversations = conversationStore(pool);
   const live = own(
     startLive({
