@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createMetrics } from '@ragline/runtime/metrics';
+import { UnavailableError } from '@ragline/streams/errors';
 import { after, afterEach, before, describe, it } from 'mocha';
 import { eventually } from '../../../../tests/support/eventually.ts';
 import { embeddingStore } from '../embedding/store.ts';
@@ -91,7 +92,8 @@ describe('filling what has no vector', function () {
     let isAway = true;
     const flaky = {
       ...model,
-      embed: (texts: readonly string[]) => (isAway ? Promise.reject(new Error('away')) : model.embed(texts)),
+      embed: (texts: readonly string[]) =>
+        isAway ? Promise.reject(new UnavailableError('away')) : model.embed(texts),
     };
     const filling = fill([flaky]);
     await eventually(async () => assert.equal((await coverageOf('flaky'))?.embedded, 0));
@@ -103,6 +105,19 @@ describe('filling what has no vector', function () {
       },
       { withinMs: 20_000 },
     );
+  });
+
+  it('embeds all others when the model refuses a text', async () => {
+    const model = await aModel('picky');
+    const picky = {
+      ...model,
+      embed: async (texts: readonly string[]) => {
+        if (texts.some((text) => text.includes('Dish 77.'))) throw new Error('no such dish');
+        return model.embed(texts);
+      },
+    };
+    fill([picky]);
+    await eventually(async () => assert.equal((await coverageOf('picky'))?.missing, 1), { withinMs: 20_000 });
   });
 
   it('changes from one model to another and back without a gap', async () => {

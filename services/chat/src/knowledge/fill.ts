@@ -2,8 +2,9 @@
 import type { Pool } from '@ragline/postgres/pool';
 import type { Logger } from '@ragline/runtime/logger';
 import type { Metrics } from '@ragline/runtime/metrics';
+import { failureOf } from '@ragline/streams/errors';
 import type { Embedder } from '../embedding/embedder.ts';
-import { embeddingStore, type MissingVector } from '../embedding/store.ts';
+import { embeddingStore, type MissingVector, type NewVector } from '../embedding/store.ts';
 import { embeddedText } from './chunk.ts';
 import { claimChunks, lateChanges, releaseChunks } from './claims.ts';
 import { indexMetrics } from './index-metrics.ts';
@@ -18,7 +19,7 @@ const batchSize = 32;
 const looked = batchSize * 8;
 const leaseMs = 60_000;
 const idleMs = 15_000;
-const busyMs = 250;
+const busyMs = 1_000;
 
 type Round = 'filled' | 'others have it' | 'nothing missing';
 
@@ -49,14 +50,18 @@ export function startFilling(parts: {
     });
     shown.set({ model: id }, found.missing);
     if (found.claimed.length === 0) return found.missing === 0 ? 'nothing missing' : 'others have it';
-    try {
-      const vectors = await embed(embedder, found.claimed);
-      await forAllTenants(pool, (client) => embeddingStore.upsert(client, id, vectors));
-      embedded.inc({ by: 'fill' }, vectors.length);
-      if (isActive) await observe(found.claimed);
-    } finally {
+    const { vectors, refused } = await embed(embedder, found.claimed).catch(async (error: unknown) => {
       await forAllTenants(pool, (client) => releaseChunks(client, id, found.claimed));
-    }
+      throw error;
+    });
+    // What was refused stays claimed, so that others come to their turn before it is tried again.
+    const done = found.claimed.filter((chunk) => !refused.has(chunk.id));
+    await forAllTenants(pool, async (client) => {
+      await embeddingStore.upsert(client, id, vectors);
+      await releaseChunks(client, id, done);
+    });
+    embedded.inc({ by: 'fill' }, vectors.length);
+    if (isActive) await observe(done);
     return 'filled';
   }
 
@@ -68,7 +73,32 @@ export function startFilling(parts: {
     }
   }
 
+  /** Together, or, when the model refuses one of them, one by one. Throws when it is away. */
   async function embed(embedder: Embedder, chunks: readonly MissingVector[]) {
+    try {
+      return { vectors: await vectorsOf(embedder, chunks), refused: new Set<string>() };
+    } catch (error) {
+      if (isAway(error)) throw error;
+    }
+    const vectors: NewVector[] = [];
+    const refused = new Set<string>();
+    for (const chunk of chunks) {
+      try {
+        vectors.push(...(await vectorsOf(embedder, [chunk])));
+      } catch (error) {
+        if (isAway(error)) throw error;
+        log.warn('chunk cannot be embedded', { model: embedder.model.id, chunk: chunk.id, error });
+        refused.add(chunk.id);
+      }
+    }
+    return { vectors, refused };
+  }
+
+  function isAway(error: unknown): boolean {
+    return stopped.signal.aborted || failureOf(error).kind === 'unavailable';
+  }
+
+  async function vectorsOf(embedder: Embedder, chunks: readonly MissingVector[]): Promise<NewVector[]> {
     const texts = chunks.map(({ header, text }) => embeddedText(header, text));
     const embeddings = await embedder.embed(texts, stopped.signal);
     return chunks.flatMap(({ id, content_hash }, index) => {

@@ -3,7 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { Client, Pool } from '@ragline/postgres/pool';
 import type { Logger } from '@ragline/runtime/logger';
 import type { Metrics } from '@ragline/runtime/metrics';
-import { failureOf, UnavailableError } from '@ragline/streams/errors';
+import { UnavailableError } from '@ragline/streams/errors';
 import type { DecodedEvent } from '@ragline/streams/record';
 import type { BatchAttempt } from '@ragline/streams/task';
 import type { Embedder } from '../embedding/embedder.ts';
@@ -131,7 +131,7 @@ export function createIndexing({ pool, models, limits, log, metrics, onMissing }
     });
   }
 
-  /** Vectors of what is new; none when the model is away: then it is filled when it is back. */
+  /** Vectors of what is new; none when the model is away or refuses one of them: then the filler goes on trying. */
   async function embed(model: Embedder, works: readonly Work[], signal: AbortSignal): Promise<NewVector[]> {
     const chunks = works
       .flatMap(({ write }) => write.chunks.filter(({ isNew }) => isNew))
@@ -145,11 +145,9 @@ export function createIndexing({ pool, models, limits, log, metrics, onMissing }
         return embedding === undefined ? [] : [{ chunk_id: id, content_hash, embedding }];
       });
     } catch (error) {
-      if (failureOf(error).kind !== 'unavailable') throw error;
-      log.warn('chunks are kept without vectors: the embedding model is away', {
-        chunks: chunks.length,
-        error,
-      });
+      signal.throwIfAborted();
+      // Whatever it is: a price must not wait in a line behind a text that a model refuses.
+      log.warn('chunks are kept without vectors', { chunks: chunks.length, error });
       return [];
     }
   }
