@@ -6,7 +6,7 @@ import { analysisStep, houseStep, type Means, summaryStep } from './house.ts';
 import { codeIn, type Guess } from './intents.ts';
 import { menuStep, nearestStep } from './menu.ts';
 import { orderStep } from './order.ts';
-import { calledTool, type Scene } from './scene.ts';
+import type { Scene } from './scene.ts';
 import { inWords, type Step, say } from './step.ts';
 import { hasWishes, wishesOf } from './wishes.ts';
 import { dontKnow, namesSaid, smallTalk } from './wording.ts';
@@ -24,7 +24,8 @@ export async function nextStep(scene: Scene, guess: Guess, means: Means): Promis
   const { language } = scene;
   const subject = subjectOf(scene);
   const isTelling = guess.intent === 'menu' || guess.intent === 'dish' || guess.intent === 'house';
-  if (!isTelling && guess.likeness < actionFloor)
+  const isTalk = guess.intent === 'greeting' || guess.intent === 'thanks' || guess.intent === 'bye';
+  if (!isTelling && guess.likeness < (isTalk ? talkFloor : actionFloor))
     return known(scene, subject, { ...guess, intent: 'house' }, means);
   switch (guess.intent) {
     case 'greeting':

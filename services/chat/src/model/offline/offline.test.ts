@@ -201,6 +201,14 @@ describe('the offline responder', () => {
   });
 });
 
+const countTokens = (text: string) => text.length;
+const observe = createObserver({
+  metrics: createMetrics({ service: 'test' }),
+  record: () => {},
+  countTokens,
+});
+const model = createOfflineModel({ embedder: createWordEmbedder(), observe, countTokens });
+
 type Round = [call: ToolCall, result: string];
 type Given = { knowledge?: Chunk[]; earlier?: ChatMessage[]; rounds?: Round[]; tools?: string[] };
 
@@ -210,10 +218,6 @@ async function ask(
   question: string,
   { knowledge = [], earlier = [], rounds = [], tools = allTools }: Given = {},
 ) {
-  const metrics = createMetrics({ service: 'test' });
-  const countTokens = (text: string) => text.length;
-  const observe = createObserver({ metrics, record: () => {}, countTokens });
-  const model = createOfflineModel({ embedder: createWordEmbedder(), observe, countTokens });
   const called = rounds.flatMap(([call, content]): ChatMessage[] => [
     { role: 'assistant', content: '', tool_calls: [call] },
     { role: 'tool', content, tool_call_id: call.id },
