@@ -152,7 +152,7 @@ function approvalCard({ approval_id, quote, state, error }, { onDecide }) {
   return element(
     'section',
     { class: 'approval', 'aria-labelledby': titleId, data: { approval: approval_id, state } },
-    element('h3', { id: titleId }, 'Shall this be ordered?'),
+    element('h2', { id: titleId }, 'Shall this be ordered?'),
     element('dl', {}, ...rows),
     isOpen
       ? element(
