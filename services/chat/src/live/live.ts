@@ -38,6 +38,8 @@ export type LiveOptions = {
   health: Health;
   log: Logger;
   heartbeatMs?: number;
+  /** What may wait for one reader. */
+  bytesMax?: number;
   /** Names of a test's own. */
   topics?: { events: string; revocations: string };
 };

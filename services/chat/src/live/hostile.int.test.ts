@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { createCursorSealer } from '@ragline/streams/cursor';
+import { after, before, describe, it } from 'mocha';
+import { eventually } from '../../../../tests/support/eventually.ts';
+import { type LiveScene, openLiveScene, readEvents, type TestUser } from './live.support.ts';
+
+describe('hostile readers of conversations', function () {
+  this.timeout(20_000);
+  let scene: LiveScene;
+  let who: TestUser;
+  let conversation: string;
+
+  before(async () => {
+    scene = await openLiveScene({ quotas: { perUser: 100, perTenant: 1_000 }, bytesMax: 300_000 });
+    who = await scene.aUser();
+    conversation = await scene.open(who);
+  });
+  after(() => scene?.close());
+
+  const eventsOf = (id: string, query = '') => `${scene.origin}/v1/conversations/${id}/events${query}`;
+  const messagesOf = (id: string) => `/v1/conversations/${id}/messages`;
+
+  it("find nothing of another's, neither of the tenant nor of another one", async () => {
+    for (const other of [await scene.aUser(), await scene.aUser({ tenant_id: who.tenant_id })]) {
+      const { token } = other;
+      const body = { content: 'Hello' };
+      assert.equal((await scene.http('POST', messagesOf(conversation), { token, body })).status, 404);
+      assert.equal(
+        (await scene.http('POST', `/v1/conversations/${conversation}/stop`, { token })).status,
+        404,
+      );
+      assert.equal((await readEvents(eventsOf(conversation), { token })).status, 404);
+    }
+    assert.equal((await readEvents(eventsOf('none'), { token: who.token })).status, 404);
+    assert.equal((await readEvents(eventsOf(conversation))).status, 401);
+  });
+
+  it('get no page of another origin to read for them', async () => {
+    const headers = { origin: 'http://evil.example' };
+    const { status } = await readEvents(eventsOf(conversation), { token: who.token, headers });
+    assert.equal(status, 403);
+  });
+
+  it('are told of a gap for a cursor that is forged, of another conversation, or of another key', async () => {
+    const other = scene.live.feed.cursorNow(await scene.open(who)) ?? '';
+    const foreign = createCursorSealer({ keys: '1:another-secret-of-tests' }).seal([
+      { epoch: 1, next: [1, 2, 0, 0, 0] },
+    ]);
+    for (const since of ['forged', other, foreign, `${other}A`]) {
+      const stream = await readEvents(eventsOf(conversation, `?since=${since}`), { token: who.token });
+      await eventually(() => stream.events().length === 1);
+      assert.deepEqual(stream.events()[0]?.data, { reason: 'bad_cursor' });
+      stream.close();
+    }
+  });
+
+  it('cannot ask what is too long, blank, unknown or no JSON', async () => {
+    const { token } = who;
+    const cases: [body: unknown, status: number][] = [
+      [{ content: 'x'.repeat(8_001) }, 422],
+      [{ content: ' \n' }, 422],
+      [{ content: 'Hello', tenant_id: randomUUIDv7() }, 422],
+      [{ content: 'x'.repeat(1_100_000) }, 413],
+      [undefined, 400],
+    ];
+    for (const [body, status] of cases) {
+      assert.equal((await scene.http('POST', messagesOf(conversation), { token, body })).status, status);
+    }
+  });
+
+  it('hold a hundred streams of two hundred, and others are served meanwhile', async () => {
+    const greedy = await scene.aUser();
+    const id = await scene.open(greedy);
+    const streams = await Promise.all(
+      Array.from({ length: 200 }, () => readEvents(eventsOf(id), { token: greedy.token })),
+    );
+    const statuses = Object.groupBy(streams, ({ status }) => status);
+    assert.equal(statuses[200]?.length, 100);
+    assert.equal(statuses[429]?.length, 100);
+    assert.ok(Number(statuses[429]?.[0]?.headers.get('retry-after')) > 0);
+    const other = await readEvents(eventsOf(conversation), { token: who.token });
+    assert.equal(other.status, 200);
+    for (const stream of [...streams, other]) stream.close();
+    await eventually(() => assert.equal(scene.live.feed.readers(), 0));
+  });
+
+  it('are let go when they do not read, and the answer goes on', async () => {
+    const slow = await scene.aUser();
+    const id = await scene.open(slow);
+    const socket = await reading(eventsOf(id), slow.token);
+    await eventually(() => scene.live.feed.readers() === 1);
+    socket.pause();
+    await scene.http('POST', messagesOf(id), {
+      ...{ token: slow.token, body: { content: 'Hello' } },
+      headers: { prefer: 'respond-async' },
+    });
+    const worker = await scene.work(slow, id);
+    const text = 'x'.repeat(100_000);
+    // More than the buffers of the system and of this process take.
+    await eventually(
+      async () => {
+        await worker.say(...Array.from({ length: 10 }, () => text));
+        return scene.live.feed.readers() === 0;
+      },
+      { withinMs: 15_000 },
+    );
+    await worker.finish();
+    socket.destroy();
+  });
+});
+
+/** A client that begins to read a stream, and may stop to. */
+async function reading(url: string, token: string): Promise<Socket> {
+  const { hostname, port, pathname } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  socket.write(`GET ${pathname} HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: Bearer ${token}\r\n\r\n`);
+  await once(socket, 'data');
+  return socket;
+}
