@@ -6,8 +6,8 @@ import path from 'node:path';
 import { cacheDirOf, dataDirOf, isRoot, missingParts, platform, postgresHomeOf, wheels } from './layout.mjs';
 
 const gigabyte = 1e9;
-const neededMemory = 2 * gigabyte;
-const barelyEnoughMemory = 1 * gigabyte;
+const neededMemory = 2.5 * gigabyte;
+const barelyEnoughMemory = 1.5 * gigabyte;
 const diskForData = 1 * gigabyte;
 const diskForParts = 1.2 * gigabyte;
 const diskForPackages = 1 * gigabyte;
