@@ -16,7 +16,7 @@ import { Agent, request } from 'undici';
 import { z } from 'zod';
 import { removeData } from '../../../infra/local/remove-data.ts';
 import { startStack } from '../../../infra/local/start-stack.ts';
-import { startProvider } from './chat/provider.ts';
+import { type Provider, startProvider, withoutEnd } from './chat/provider.ts';
 import { line, spread, tell } from './parts/numbers.ts';
 
 type Options = { rate: string; seconds: string; warmup: string; delay: string };
@@ -68,6 +68,10 @@ async function measure(rate: number, seconds: number, warmup: number, delayMs: n
     await askAt(rate, rate * warmup, ask);
     tell(`measuring: ${seconds} s`);
     report(await askAt(rate, rate * seconds, ask), { rate, seconds, delayMs });
+    tell(`stopping ${stops} answers`);
+    const stopped: number[] = [];
+    for (let i = 0; i < stops; i += 1) stopped.push(await stopOne({ origin, token, dispatcher }, provider));
+    line({ bench: 'chat', hop: 'stop → provider', answers: stops, unit: 'ms', ...spread(stopped) });
   } finally {
     await dispatcher.close();
     await stack.stop();
@@ -117,6 +121,41 @@ function questionOf(): string {
   asked += 1;
   const dishes = ['a soup', 'a salad', 'something with chicken', 'a vegan dish', 'a dessert'];
   return `Do you have ${dishes[asked % dishes.length]} below ${8 + (asked % 20)} euros, for table ${asked}?`;
+}
+
+const stops = 20;
+const stoppedWithinMs = 10_000;
+
+/** From the request to stop until the provider's connection is closed, in ms. */
+async function stopOne(
+  { origin, token, dispatcher }: Pick<Asking, 'origin' | 'token' | 'dispatcher'>,
+  provider: Provider,
+): Promise<number> {
+  const { id } = await post(`${origin}/v1/conversations`, {}, conversationShape, token);
+  const url = `${origin}/v1/conversations/${id}`;
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const { body } = await request(`${url}/messages`, {
+    method: 'POST',
+    headers: { ...headers, accept: 'text/event-stream' },
+    body: JSON.stringify({ content: `Tell me about your soups, ${withoutEnd}. (${id})` }),
+    dispatcher,
+  });
+  let askedAt: number | undefined;
+  for await (const { event } of eventsOf(body)) {
+    if (event === 'message_delta' && askedAt === undefined) {
+      askedAt = Date.now();
+      const answered = await fetch(`${url}/stop`, { method: 'POST', headers });
+      if (!answered.ok) throw new Error(`A stop was answered with ${answered.status}`);
+    }
+    if (event === 'message_stopped') break;
+  }
+  const from = askedAt ?? Date.now();
+  const deadline = Date.now() + stoppedWithinMs;
+  for (let at = provider.closedAt(); at === undefined || at < from; at = provider.closedAt()) {
+    if (Date.now() > deadline) throw new Error('The provider was not told of a stop');
+    await pause(5);
+  }
+  return (provider.closedAt() ?? from) - from;
 }
 
 type Asking = { origin: string; token: string; question: string; delayMs: number; dispatcher: Agent };

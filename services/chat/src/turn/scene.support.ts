@@ -59,13 +59,14 @@ export async function openTurnScene() {
   // All that any worker has sent, in the order in which it was stored.
   const sent: OutgoingRecord[] = [];
 
-  async function recordOf(who: Who, turnId: string): Promise<ChatRequestEvent> {
-    const { rows } = await inTenant(pool, who.tenant_id, (client) =>
+  /** The request for the turn as the outbox has it, also of a transaction that is open. */
+  async function recordOf(who: Who, turnId: string, within?: Client): Promise<ChatRequestEvent> {
+    const read = (client: Client) =>
       client.query<{ payload: Buffer }>(
         'SELECT payload FROM chat.outbox WHERE tenant_id = $1 ORDER BY created_at, id',
         [who.tenant_id],
-      ),
-    );
+      );
+    const { rows } = await (within === undefined ? inTenant(pool, who.tenant_id, read) : read(within));
     const events = await Promise.all(
       rows.map(async ({ payload }) => requestFrom((await codec.decode(payload)).value)),
     );
@@ -85,6 +86,7 @@ export async function openTurnScene() {
     conversations,
     sent,
     eventOf,
+    recordOf,
     aUser: (): Who => ({ tenant_id: randomUUIDv7(), user_id: randomUUIDv7(), roles: ['customer'] }),
     inTenant: <T>(who: Who, work: (client: Client) => Promise<T>) => inTenant(pool, who.tenant_id, work),
     async open(who: Who): Promise<string> {
@@ -128,6 +130,8 @@ export async function openTurnScene() {
       };
       const running = createRunning({ deadlineMs: behaviour.deadlineMs ?? 30_000 });
       const lively = livePool(pool, life);
+      const claiming = turnStore(lively);
+      let claims = 0;
       const worker = createWorker({
         model: behaviour.model ?? aModel(() => saying('We are open ', 'until ten [1]', '.')),
         retriever: behaviour.retriever ?? aRetriever(),
@@ -137,7 +141,13 @@ export async function openTurnScene() {
         failpoint: life.failpoint,
         execute: behaviour.execute ?? (async () => ({ kind: 'rejected' })),
         pool: lively,
-        store: turnStore(lively),
+        store: {
+          ...claiming,
+          claim(...of) {
+            claims += 1;
+            return claiming.claim(...of);
+          },
+        },
         publisher: await createPublisher({ producer, codec, gatherMs: 0 }),
         running,
         metrics: turnMetrics(createMetrics({ service: 'test' }), running.count),
@@ -153,6 +163,8 @@ export async function openTurnScene() {
         });
       return {
         running,
+        /** How often it has tried to make a turn its own. */
+        claims: () => claims,
         /** The worker's end, seen from outside: resolves when it dies. */
         died: life.died,
         abort: () => aborter.abort(),

@@ -225,6 +225,30 @@ describe('answering a turn', function () {
     assert.deepEqual(failure(await scene.message(who, answer_id)), ['failed', 'turn_deadline']);
   });
 
+  it('answers a turn whose record comes before Postgres shows its commit', async () => {
+    const who = scene.aUser();
+    const conversation = await scene.open(who);
+    const worker = await scene.worker();
+    const [{ answer_id }, handled] = await scene.inTenant(who, async (client) => {
+      const asked = { who, conversation_id: conversation, content: 'Hello?' };
+      const ids = await scene.requests.requestTurn(client, asked);
+      const handling = worker.handle(await scene.recordOf(who, ids.turn_id, client));
+      // It has looked, and found nothing: what it looks for is not committed.
+      await eventually(() => assert.ok(worker.claims() > 1));
+      // Wrapped: an async function would wait for it, and it waits for the commit.
+      return [ids, { handling }] as const;
+    });
+    assert.equal(await handled.handling, 'completed');
+    assert.equal((await scene.message(who, answer_id)).state, 'completed');
+  });
+
+  it('has nothing to do for an old record whose turn is gone', async () => {
+    const { record } = await asked();
+    const old = new Date(Date.now() - 3_600_000).toISOString();
+    const worker = await scene.worker();
+    assert.equal(await worker.handle({ ...record, turn_id: randomUUIDv7(), occurred_at: old }), 'gone');
+  });
+
   it('refuses another question while too many of the tenant wait, and takes it when one has ended', async () => {
     const who = scene.aUser();
     const conversation = await scene.open(who);

@@ -47,20 +47,37 @@ type Handled = Pick<Attempt, 'signal' | 'once'>;
 
 // A worker that was thought dead learns so much later, at the latest, that its assignment is over.
 const assignmentEndsMs = 5_000;
+
+// A commit is shown milliseconds after it is in the log, on a machine that is very busy seconds.
+const notSeenMs = 30_000;
+const notSeenAgainMs = 5;
+const notSeenAgainMsMax = 500;
 const nothingUsed: Usage = { input_tokens: 0, output_tokens: 0 };
 
 export function createWorker(parts: WorkerParts) {
   const { pool, store, publisher, running, metrics, log } = parts;
 
-  async function runTurn(
-    { tenant_id, turn_id }: ChatRequestEvent,
-    { signal, once }: Handled,
-  ): Promise<string> {
+  /**
+   * Claims the turn. One that is not there is looked for again while its record is young: the record is read from the
+   * write-ahead log, and may be here before Postgres shows the commit to anybody.
+   */
+  async function claimTurn(request: ChatRequestEvent, signal: AbortSignal): Promise<Claim> {
+    const { tenant_id, turn_id, occurred_at } = request;
+    const until = Date.parse(occurred_at) + notSeenMs;
+    for (let waitMs = notSeenAgainMs; ; waitMs = Math.min(waitMs * 2, notSeenAgainMsMax)) {
+      const claim = await store.claim(tenant_id, turn_id, parts.name);
+      if (claim.kind !== 'gone' || Date.now() > until) return claim;
+      await delay(waitMs, undefined, { signal });
+    }
+  }
+
+  async function runTurn(request: ChatRequestEvent, { signal, once }: Handled): Promise<string> {
+    const { turn_id } = request;
     const run = running.begin(turn_id, signal);
     try {
       await parts.failpoint('begun');
       const startedAt = Date.now();
-      const claim = await store.claim(tenant_id, turn_id, parts.name);
+      const claim = await claimTurn(request, signal);
       // Its conversation was erased.
       if (claim.kind === 'gone') return 'gone';
       if (claim.kind === 'ended') {
