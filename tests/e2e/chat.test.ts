@@ -218,7 +218,7 @@ describe('the assistant', function () {
       const channel = `conversation:${talk.id}`;
       live.send({ type: 'subscribe', id: '1', channel });
       other.send({ type: 'subscribe', id: '1', channel });
-      await eventually(() => live.messages.some(({ type }) => type === 'subscribed'));
+      await eventually(() => live.messages.some(({ type, id }) => type === 'ok' && id === '1'));
       chat.send({ type: 'message', id: 'q1', conversation_id: talk.id, content: 'Are dogs allowed?' });
       const textOn = ({ messages }: typeof live): string => {
         const events = messages.filter(({ type }) => type === 'event').map(({ data }) => data as unknown);
