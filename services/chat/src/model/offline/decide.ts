@@ -18,6 +18,9 @@ const actionFloor = 0.6;
 const talkFloor = 0.75;
 // From it on, a dish answers a question that no document does.
 const dishFloor = 0.42;
+// From it on, and so far ahead of every dish, a document answers whatever the question seems to be.
+const documentFloor = 0.6;
+const documentLead = 0.05;
 
 /** The next step; asked again after each round of tools, and then goes the same way with what they found. */
 export async function nextStep(scene: Scene, guess: Guess, means: Means): Promise<Step> {
@@ -58,7 +61,7 @@ export async function nextStep(scene: Scene, guess: Guess, means: Means): Promis
 
 /** From the menu or from documents, whichever knows. */
 async function known(scene: Scene, subject: string, guess: Guess, means: Means): Promise<Step> {
-  const kind = kindOf(scene, subject, guess);
+  const kind = isForDocuments(scene) ? 'house' : kindOf(scene, subject, guess);
   const fromMenu =
     kind === 'menu' ? menuStep(scene, subject) : kind === 'dish' ? dishStep(scene, subject) : undefined;
   if (fromMenu !== undefined) return fromMenu;
@@ -77,6 +80,13 @@ async function known(scene: Scene, subject: string, guess: Guess, means: Means):
     return dishStep(scene, subject) ?? say(dontKnow(scene.language));
   }
   return say(dontKnow(scene.language));
+}
+
+/** Whether a document is plainly nearer to the question than any dish. */
+function isForDocuments({ found }: Scene): boolean {
+  const [first] = found;
+  if (first === undefined || first.chunk.kind === 'menu' || first.chunk.score < documentFloor) return false;
+  return found.every(({ chunk }) => chunk.kind !== 'menu' || chunk.score < first.chunk.score - documentLead);
 }
 
 const factual = /\b(?:price|costs?|how much|calories|kcal|ingredients|preis|kostet|kalorien|zutaten)\b/;

@@ -2,9 +2,9 @@
 import { type Dish, dishesNamed, meant } from './dishes.ts';
 import { calledTool, dishesIn, type Scene } from './scene.ts';
 import { call, inWords, type Step, say } from './step.ts';
-import { allergensIn } from './wishes.ts';
+import { allergensIn, fits, wishesOf } from './wishes.ts';
 import { cite, dontKnow, type Language, listed, money, priced } from './wording.ts';
-import { isAlike, plain, topicsOf, wordsOf } from './words.ts';
+import { isAlike, namedIn, plain, topicsOf, wordsOf } from './words.ts';
 
 const shownMax = 3;
 const foundMax = 10;
@@ -28,13 +28,25 @@ export function dishStep(scene: Scene, subject: string): Step | undefined {
     return call(['retrieve_menu', input]);
   }
   const pool = made.length > 0 ? made.flatMap(({ result }) => dishesIn(scene, result)) : scene.dishes;
-  const { dish, candidates } = meant(subject, pool);
+  const fitting = pool.filter((dish) => fits({ ...dish, available: true }, wishesOf(subject)));
+  const { dish, candidates } = meant(nameIn(subject), fitting.length > 0 ? fitting : pool);
   if (dish !== undefined) return say(dishAnswer(scene, dish));
+  // Half a name, and alike in meaning: "oreo shake" is the milkshake.
+  const alike = candidates.length === 0 ? nearest(subject, scene.dishes) : undefined;
+  if (alike !== undefined) return say(dishAnswer(scene, alike));
   if (candidates.length === 0) return undefined;
   const lines = candidates
     .slice(0, shownMax)
     .map((it) => `- ${priced(it, scene.language)}${cite(it.citation)}`);
   return say([inWords(scene.language, 'Which one do you mean?', 'Welches meinen Sie?'), ...lines].join('\n'));
+}
+
+const alikeFloor = 0.6;
+
+function nearest(subject: string, dishes: readonly Dish[]): Dish | undefined {
+  const topics = topicsOf(subject);
+  const [best] = [...dishes].sort((a, b) => b.score - a.score);
+  return best !== undefined && best.score >= alikeFloor && namedIn(best.name, topics) > 0 ? best : undefined;
 }
 
 // What is asked about a dish, and not what it is called.

@@ -1,5 +1,6 @@
 /** Answers from documents, and those that need none. */
 
+import { z } from 'zod';
 import { englishOf } from './glossary.ts';
 import type { Answering } from './passages.ts';
 import { calledTool, errorOf, type Passage, recordOf, type Scene } from './scene.ts';
@@ -23,7 +24,8 @@ export async function houseStep(
     if (!isSearched)
       return call(['search_knowledge_base', { query: gloss, kinds: ['policy', 'faq', 'note'] }]);
   }
-  const byScore = [...scene.passages].sort((a, b) => b.chunk.score - a.chunk.score);
+  const byScore = gloss === '' ? [...scene.passages] : searched(scene);
+  byScore.sort((a, b) => b.chunk.score - a.chunk.score);
   const sentences: Answering['sentences'] = [];
   for (const part of gloss === '' ? partsOf(subject) : [gloss]) {
     const found = await find(part, byScore);
@@ -32,6 +34,20 @@ export async function houseStep(
   }
   if (sentences.length === 0) return undefined;
   return say(`${gloss === '' ? '' : 'In den Unterlagen steht: '}${withMarks(sentences)}`);
+}
+
+const scores = z.object({ results: z.array(z.object({ citation: z.number(), score: z.number() })) });
+
+/** What was found by other words than the question's is measured by those. */
+function searched(scene: Scene): Passage[] {
+  return calledTool(scene, 'search_knowledge_base').flatMap(({ result }) => {
+    const parsed = scores.safeParse(result);
+    if (!parsed.success) return [];
+    return parsed.data.results.flatMap(({ citation, score }) => {
+      const passage = scene.passages.find((it) => it.citation === citation);
+      return passage === undefined ? [] : [{ citation, chunk: { ...passage.chunk, score } }];
+    });
+  });
 }
 
 const secondQuestion =

@@ -2,7 +2,7 @@
 import type { Dish } from './dishes.ts';
 import { calledTool, dishesIn, type Scene } from './scene.ts';
 import { call, inWords, type Step, say } from './step.ts';
-import { type Wishes, wishesOf, wordsOfWishes } from './wishes.ts';
+import { fits, type Wishes, wishesOf, wordsOfWishes } from './wishes.ts';
 import { cite, type Language, priced } from './wording.ts';
 import { isAlike, topicsOf } from './words.ts';
 
@@ -146,22 +146,6 @@ function caution({ withoutAllergens }: Wishes, { language }: Scene): string {
 
 function described({ description }: Dish): string {
   return description === '' ? '' : `: ${description.replace(/[.\s]+$/, '')}`;
-}
-
-/** Checked here too: a filter that a tool or an endpoint leaves out must not become an allergic shock. */
-export function fits(dish: Dish, wishes: Wishes): boolean {
-  const { price, tags, allergens } = dish;
-  const words = topicsOf(`${dish.name} ${dish.description}`);
-  const has = (tag: string) => tags.includes(tag) || (tag === 'vegetarian' && tags.includes('vegan'));
-  return (
-    dish.available &&
-    wishes.tags.every(has) &&
-    !wishes.withoutTags.some((tag) => tags.includes(tag)) &&
-    !wishes.withoutAllergens.some((allergen) => allergens.includes(allergen)) &&
-    !wishes.withoutWords.some((word) => topicsOf(word).some((topic) => words.includes(topic))) &&
-    (wishes.minPrice === undefined || (price !== null && price >= wishes.minPrice)) &&
-    (wishes.maxPrice === undefined || (price !== null && price <= wishes.maxPrice))
-  );
 }
 
 // Words that a question about the menu has whatever it asks for.

@@ -1,11 +1,11 @@
 /** From what a customer said to an order that can be approved: dishes by the menu, prices by the orders service. */
 import { z } from 'zod';
 import { type Basket, basketOf, type SaidLine } from './basket.ts';
-import { type Dish, meant } from './dishes.ts';
+import { type Dish, dishesNamed, meant } from './dishes.ts';
 import { calledTool, dishesIn, errorOf, recordOf, type Scene } from './scene.ts';
 import { call, inWords, type Step, say } from './step.ts';
 import { cite, type Language, listed, money, priced } from './wording.ts';
-import { topicsOf } from './words.ts';
+import { namedIn, topicsOf } from './words.ts';
 
 const callsMax = 8;
 const candidatesMax = 4;
@@ -64,12 +64,22 @@ type Search = 'available' | 'sold_out';
 /** The dish of a line, or which search is still to be made for it. */
 function findDish(scene: Scene, line: SaidLine): { dish?: Dish; candidates: Dish[]; search?: Search } {
   const made = calledTool(scene, 'retrieve_menu').filter(({ input }) => input.query === line.words);
+  // What happens to be at hand may lack the very dish: only its whole name spares the search.
+  const [named, ...others] = dishesNamed(line.words, scene.dishes);
+  if (named !== undefined && others.length === 0 && isWhole(line.words, named)) {
+    return { dish: named, candidates: [named] };
+  }
+  if (made.length === 0) return { candidates: [], search: 'available' };
   const pool = [...made.flatMap(({ result }) => dishesIn(scene, result)), ...scene.dishes];
   const { dish, candidates } = meant(line.words, pool);
   if (dish !== undefined) return { dish, candidates };
-  if (made.length === 0) return { candidates, search: 'available' };
   if (candidates.length === 0 && made.length === 1) return { candidates, search: 'sold_out' };
   return { candidates };
+}
+
+/** Whether the words are the dish's name and nothing more. */
+function isWhole(words: string, { name }: Dish): boolean {
+  return namedIn(words, topicsOf(name)) > 0.99;
 }
 
 function searchFor({ words }: SaidLine, search: Search): [string, Record<string, unknown>] {

@@ -1,6 +1,7 @@
 /** What a question asks of a dish: read by rules, so that "no nuts" never becomes a matter of likeness. */
+import type { Dish } from './dishes.ts';
 import { type Language, listed, money } from './wording.ts';
-import { isAlike, plain, stem, wordsOf } from './words.ts';
+import { isAlike, plain, stem, topicsOf, wordsOf } from './words.ts';
 
 export type Wishes = {
   /** Minor units, both included. */
@@ -168,6 +169,22 @@ export function hasWishes(wishes: Wishes): boolean {
   return (
     [tags, withoutTags, withoutAllergens, withoutWords].some((list) => list.length > 0) ||
     Object.keys(rest).length > 0
+  );
+}
+
+/** Checked here too: a filter that a tool or an endpoint leaves out must not become an allergic shock. */
+export function fits(dish: Dish, wishes: Wishes): boolean {
+  const { price, tags, allergens } = dish;
+  const words = topicsOf(`${dish.name} ${dish.description}`);
+  const has = (tag: string) => tags.includes(tag) || (tag === 'vegetarian' && tags.includes('vegan'));
+  return (
+    dish.available &&
+    wishes.tags.every(has) &&
+    !wishes.withoutTags.some((tag) => tags.includes(tag)) &&
+    !wishes.withoutAllergens.some((allergen) => allergens.includes(allergen)) &&
+    !wishes.withoutWords.some((word) => topicsOf(word).some((topic) => words.includes(topic))) &&
+    (wishes.minPrice === undefined || (price !== null && price >= wishes.minPrice)) &&
+    (wishes.maxPrice === undefined || (price !== null && price <= wishes.maxPrice))
   );
 }
 

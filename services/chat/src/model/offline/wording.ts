@@ -60,8 +60,8 @@ const name = String.raw`(\p{Lu}[^,:;.\n•\d€]{1,60}?)`;
 const saidNames = [
   String.raw`^- (?:\d+ × )?${name}(?:, |: )\d+[.,]\d{2} €`,
   String.raw`(?:^|[.:] )${name}(?:, | costs | kostet )\d+[.,]\d{2} €`,
-  String.raw`(?:^|: )${name} (?:is (?:not )?marked|contains|is sold out|ist (?:nicht )?als|enthält|ist zurzeit)`,
-  String.raw`(?:allergens of|Allergene von) ${name}:`,
+  `(?:^|: )${name} (?:is (?:not )?marked|contains|is sold out|ist (?:nicht )?als|enthält|ist zurzeit)`,
+  `(?:allergens of|Allergene von) ${name}:`,
   String.raw`^(?:Yes\. |Ja\. )?${name}: (?!\d)[^\n]*\[\d+\]`,
 ].map((pattern) => new RegExp(pattern, 'gmu'));
 
