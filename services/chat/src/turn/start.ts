@@ -49,7 +49,7 @@ export type TurnOptions = Omit<AnswerParts, 'failpoint'> &
 // What a turn needs to be told of and put away, once its own deadline is over.
 const afterDeadlineMs = 30_000;
 // Longer than the stack may be away and come back; shorter than anybody waits.
-const requestedMs = 900_000;
+const requestedMs = 300_000;
 
 const usualNames = { groupId, requests: topics.chatRequests.name, events: topics.chatEvents.name };
 
