@@ -84,7 +84,7 @@ describe('the page at /chat', function () {
     await link.click();
     await source.locator('xpath=self::*[@id]').and(page.locator(':focus')).waitFor();
     await page.locator('#offline').waitFor();
-    await page.getByRole('button', { name: 'Which pizzas are vegan?' }).waitFor();
+    await page.locator('#conversations [aria-current]', { hasText: 'Which pizzas are vegan?' }).waitFor();
 
     await page.reload();
     await page.locator('.message.assistant').waitFor();
@@ -110,9 +110,10 @@ describe('the page at /chat', function () {
     const second = page.locator('.approval').last();
     await second.getByRole('button', { name: 'Approve' }).click();
     await page.getByText(/Your order is placed/).waitFor();
-    await second.getByText('Approved.').waitFor();
+    await second.getByText('Ordered.').waitFor();
     await page.reload();
-    await page.getByText('Ordered.').waitFor();
+    await second.getByText('Ordered.').waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Approve' }).count(), 0);
     assert.deepEqual(faults, []);
   });
 

@@ -1,5 +1,6 @@
 /** The page at `/chat`: ask, read the answer as it is written, see its sources, approve an order. */
 import * as api from './chat-api.js';
+import { createApprovals } from './chat-approvals.js';
 import { createList } from './chat-list.js';
 import { follow } from './chat-stream.js';
 import { createTalk, isOpen } from './chat-talk.js';
@@ -105,17 +106,7 @@ async function read(isMine) {
   if (!isMine()) return;
   for (const row of rows) talk.take(row);
   showMessages();
-  const [last] = rows.filter(({ role }) => role === 'assistant').slice(-1);
-  if (last?.approval_id && !talk.get(last.id).approval) await readApproval(last, isMine);
-}
-
-/** The card of an offer that was made before this page was opened. */
-async function readApproval({ id, approval_id }, isMine) {
-  const found = await api.approval(current, approval_id).catch(() => undefined);
-  const message = talk.get(id);
-  if (!isMine() || !found?.quote || !message || message.approval) return;
-  message.approval = { approval_id, quote: found.quote, state: found.state };
-  showMessages();
+  await approvals.readNewest(rows);
 }
 
 function onEvent(type, event) {
@@ -127,20 +118,18 @@ function onEvent(type, event) {
   if (changed === undefined) return;
   // Asked in another window: the question is not known here yet.
   if (changed.isNew) void read(isHere(visit)).catch(shown);
-  if (event.event_type === 'message_failed') reopenApproval(changed.message);
+  approvals.afterDecision(event);
   scheduleShow();
 }
 
 const isHere = (mine) => () => visit === mine;
 
-/** What was approved and could not be sent may be approved again. */
-function reopenApproval({ approval_id, error_code }) {
-  if (error_code !== 'orders_unavailable') return;
-  const approval = approvalOf(approval_id);
-  if (approval) approval.state = 'pending';
-}
-
-const approvalOf = (id) => talk.all().find(({ approval }) => approval?.approval_id === id)?.approval;
+const approvals = createApprovals({
+  place: () => ({ id: current, talk, isHere: isHere(visit) }),
+  onChange: showMessages,
+  onDecided: () => by('question').focus(),
+  onSignedOut: showSignIn,
+});
 
 let isScheduled = false;
 
@@ -187,7 +176,7 @@ function itemOf(message) {
   if (known?.made === made) return known.item;
   const question = questionBefore(message);
   const item = messageItem(message, {
-    onDecide: (approvalId, decision) => void decide(approvalId, decision),
+    onDecide: (approvalId, decision) => void approvals.decide(approvalId, decision),
     ...(question === undefined ? {} : { onAgain: () => void send(question) }),
   });
   items.set(message, { made, item });
@@ -236,24 +225,6 @@ async function begin() {
   list.show(opened.id);
   history.replaceState(null, '', `#${opened.id}`);
   void enter();
-}
-
-async function decide(approvalId, decision) {
-  const approval = approvalOf(approvalId);
-  if (!approval) return;
-  approval.state = 'deciding';
-  approval.error = undefined;
-  showMessages();
-  try {
-    await api.decide(current, approvalId, decision);
-    approval.state = decision === 'approve' ? 'approved' : 'rejected';
-  } catch (error) {
-    if (error.status === 401) return showSignIn();
-    approval.state = error.code === 'conflict' ? 'expired' : 'pending';
-    approval.error = error.message;
-  }
-  showMessages();
-  by('question').focus();
 }
 
 by('sign-in-form').addEventListener('submit', async (event) => {
