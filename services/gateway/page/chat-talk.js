@@ -34,6 +34,7 @@ export function createTalk() {
       const message = known ?? answerOf(event);
       if (isOld(message, event)) return undefined;
       messages.set(message.id, message);
+      if (event.event_type === 'approval_required') replaceOffers(messages.values());
       advance(message, event);
       return { message, isNew: known === undefined };
     },
@@ -65,6 +66,11 @@ function answerOf({ message_id, turn_id, occurred_at }) {
     ...nothing,
     ...at,
   };
+}
+
+/** A newer offer takes the place of one that still waits. */
+function replaceOffers(messages) {
+  for (const { approval } of messages) if (approval?.state === 'pending') approval.state = 'replaced';
 }
 
 /** Sends may repeat, and a worker that was taken for dead may still speak for a moment. */

@@ -57,6 +57,14 @@ describe('what the page at /chat knows of a conversation', () => {
     assert.deepEqual(talk.get('m').approval, { approval_id: 'a', quote: { total: 1 }, state: 'pending' });
   });
 
+  it('has one offer that waits: a newer one takes its place', () => {
+    const offer = (message_id: string, approval_id: string) =>
+      talk.apply({ ...at, event_type: 'approval_required', message_id, sequence: 1, approval_id, quote: {} });
+    offer('m', 'a');
+    offer('n', 'b');
+    assert.deepEqual([talk.get('m').approval.state, talk.get('n').approval.state], ['replaced', 'pending']);
+  });
+
   it('does not fall back behind its events by what was read meanwhile', () => {
     delta(1, 'Further');
     talk.take({ id: 'm', turn_id: 't', role: 'assistant', state: 'running', content: '' });

@@ -98,10 +98,15 @@ function sources(message) {
 }
 
 function toolList(tools) {
+  // The same step several times in a row is one line.
+  const steps = tools.filter((it, at) => {
+    const next = tools[at + 1];
+    return next?.tool !== it.tool || next.state !== it.state;
+  });
   return element(
     'ul',
     { class: 'tools', 'aria-label': 'Steps' },
-    ...tools.map(({ tool, state }) => {
+    ...steps.map(({ tool, state }) => {
       const [doing, done] = toolWords[tool] ?? [tool, tool];
       const words = { running: `${doing} …`, done, failed: `${doing}: that did not work` };
       return element('li', { data: { tool, state } }, words[state]);
@@ -113,6 +118,7 @@ const approvalWords = {
   approved: 'Approved.',
   rejected: 'Rejected: nothing is ordered.',
   used: 'Ordered.',
+  replaced: 'A newer offer has taken the place of this one.',
   expired: 'This offer has expired; ask for it again.',
   failed: 'This could not be ordered.',
 };
