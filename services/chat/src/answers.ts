@@ -140,6 +140,9 @@ export function createAnswers(parts: AnswerParts) {
     ask,
     follow,
 
+    /** Throws problems `rate_limited` and `unauthenticated` for who could not read an answer here. */
+    requireRoom: admission.check,
+
     /** Streams a turn to its end, or a conversation for as long as its reader may. What the client leaves goes on. */
     async stream(
       { req, res }: { req: IncomingMessage; res: ServerResponse },
@@ -170,11 +173,15 @@ export function createAnswers(parts: AnswerParts) {
       left: AbortSignal,
     ): Promise<Message | undefined> {
       const until = Date.now() + answerWithinMs;
+      const ended = new AbortController();
+      const over = AbortSignal.any([left, ended.signal]);
       // What was asked before may have been answered long ago.
       let waitMs = turn.isReplayed ? 0 : lookMs;
+      let leave = () => {};
       try {
-        while (!left.aborted && Date.now() < until) {
-          const taken = await subscription.take(Math.min(waitMs, until - Date.now()), left);
+        leave = admission.enter(principal, () => ended.abort()).leave;
+        while (!over.aborted && Date.now() < until) {
+          const taken = await subscription.take(Math.min(waitMs, until - Date.now()), over);
           waitMs = lookMs;
           if (taken.kind === 'closed' && taken.reason === 'restart') return undefined;
           if (taken.kind === 'event' && !(isEnd(taken.event) && taken.event.turn_id === turn.turn_id))
@@ -187,6 +194,7 @@ export function createAnswers(parts: AnswerParts) {
         }
         return undefined;
       } finally {
+        leave();
         subscription.close('closed');
       }
     },

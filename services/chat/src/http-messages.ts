@@ -6,7 +6,7 @@ import { decodePageCursor, pageOf, toPage } from '@ragline/web/pages';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
 import type { Answers } from './answers.ts';
-import { respond } from './respond.ts';
+import { prefersAsync, respond } from './respond.ts';
 import { accepted, answered, idParams, listQuery, message, newMessage, stopped } from './shapes.ts';
 import type { ConversationStore } from './turn/conversations.ts';
 import type { TurnRequests } from './turn/requests.ts';
@@ -44,6 +44,8 @@ export function addMessageRoutes(api: Api, { pool, conversations, requests, answ
     },
     async ({ params: { id }, headers, body: { content }, principal, req, res }) => {
       const key = headers['idempotency-key'];
+      // Before it is asked: an answer that cannot be read is not wanted.
+      if (!prefersAsync(req)) answers.requireRoom(principal);
       const asked = await answers.ask(principal, { conversation_id: id, content }, key);
       return respond(answers, { principal, asked, req, res });
     },

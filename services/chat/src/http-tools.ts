@@ -19,7 +19,7 @@ export type ToolHttpParts = {
   registry: Pick<ToolRegistry, 'list'>;
   requestApproval: RequestApproval;
   /** Streams what comes of a decision to who asks for that; without it, nobody gets more than the receipt. */
-  answers?: Pick<Answers, 'follow' | 'stream'>;
+  answers?: Pick<Answers, 'requireRoom' | 'follow' | 'stream'>;
 };
 
 const toolShape = z
@@ -137,7 +137,9 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval, answe
       const { id: conversation_id, approval_id } = params;
       const deciding = { who: whoOf(principal), conversation_id, approval_id, decision };
       // Before the decision is there: what comes of it at once is not missed.
-      const subscription = wantsStream(req) ? answers?.follow(principal, conversation_id) : undefined;
+      const isStream = wantsStream(req);
+      if (isStream) answers?.requireRoom(principal);
+      const subscription = isStream ? answers?.follow(principal, conversation_id) : undefined;
       try {
         const decided = await decideApproval({ pool, requestApproval }, deciding);
         if (answers === undefined || subscription === undefined) return { status: 202, body: decided };

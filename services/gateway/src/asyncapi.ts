@@ -23,8 +23,9 @@ const sockets = {
   wsChat: {
     address: '/ws/chat',
     title: 'Questions to the assistant, and its answers as events.',
-    said: Object.keys(chatClientMessages),
-    told: ['event', 'error'],
+    said: [...Object.keys(chatClientMessages), 'auth', 'ping'],
+    // What was missed comes as events, without a word of its own.
+    told: told.filter((name) => name !== 'recovered'),
   },
 };
 

@@ -38,13 +38,29 @@ export const clientMessages: { [name: string]: Json } = {
   read: message('read', 'Marks a notification as read.', { id, notification_id: uuid }),
 };
 
-/** What one says on `/ws/chat`. */
+const conversation_id = uuid;
+
+/** What one says on `/ws/chat`; `auth` and `ping` are as on the others. */
 export const chatClientMessages: { [name: string]: Json } = {
-  message: message('message', 'A question; its answer comes as events.', {
-    id,
-    conversation_id: uuid,
-    content: text,
-  }),
+  message: message(
+    'message',
+    'A question. ok has the ids of its turn; its answer comes as events of `conversation:{id}`, and so does what follows there.',
+    {
+      id,
+      conversation_id,
+      content: { ...text, maxLength: 8000 },
+      idempotency_key: { ...text, description: 'The same again is the same question, and is told again.' },
+    },
+    ['id', 'conversation_id', 'content'],
+  ),
+  subscribeConversation: message(
+    'subscribe',
+    'Follow a conversation, from a cursor on or from now.',
+    { id, conversation_id, since: cursor },
+    ['id', 'conversation_id'],
+  ),
+  unsubscribeConversation: message('unsubscribe', 'Follow it no longer.', { id, conversation_id }),
+  stop: message('stop', 'Stop what is being answered.', { id, conversation_id }),
 };
 
 /** @param eventData schemas of what events carry */

@@ -71,9 +71,20 @@ export function startAdmission(options: {
     throw problem('rate_limited', 'Too many answers are being read.', { headers: { 'retry-after': '5' } });
   }
 
+  function requireRights(principal: Principal): void {
+    if (principal.expires_at <= Date.now() || revocations.isRevoked(principal))
+      throw problem('unauthenticated');
+  }
+
   return {
     status: (): TailStatus => tail.status(),
     isRevoked: revocations.isRevoked,
+
+    /** Throws what `enter` would: before something is done that cannot be taken back. */
+    check(principal: Principal): void {
+      requireRights(principal);
+      requireRoom(principal);
+    },
 
     /**
      * Lets a reader in. Throws problems: `unauthenticated` when its token is over or revoked, `rate_limited`.
@@ -81,9 +92,9 @@ export function startAdmission(options: {
      * @param end called when its rights end, once at most
      */
     enter(principal: Principal, end: () => void): { leave(): void } {
-      const leftMs = principal.expires_at - Date.now();
-      if (leftMs <= 0 || revocations.isRevoked(principal)) throw problem('unauthenticated');
+      requireRights(principal);
       requireRoom(principal);
+      const leftMs = Math.max(0, principal.expires_at - Date.now());
       const { tenant_id, user_id } = principal;
       const users = byTenant.get(tenant_id) ?? new Map<string, Set<Reader>>();
       const own = users.get(user_id) ?? new Set<Reader>();

@@ -35,7 +35,11 @@ describe('/ws/chat', function () {
       say: (message: object) => ws.send(JSON.stringify(message)),
       of: (type: string) => told.filter((it) => it.type === type),
       answerTo: (id: number) =>
-        eventually(() => told.find((it) => it.id === id && it.type !== 'event') ?? false),
+        eventually(() => {
+          const found = told.find((it) => it.id === id && it.type !== 'event');
+          assert.ok(found);
+          return found;
+        }),
     };
   }
 
@@ -45,7 +49,7 @@ describe('/ws/chat', function () {
     const one = await connect(who.token);
     one.say({ type: 'message', id: 1, conversation_id, content: 'Are you open?' });
     const ok = await one.answerTo(1);
-    assert.equal(ok && ok.type, 'ok');
+    assert.equal(ok.type, 'ok');
     const worker = await scene.work(who, conversation_id);
     await worker.say('Yes, ');
     await eventually(() => one.of('event').length === 1);
