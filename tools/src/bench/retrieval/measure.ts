@@ -200,18 +200,24 @@ function latencies(timed: readonly Timed[]) {
   };
 }
 
-/** Answers with fewer chunks than eight, or than the tenant has. */
-async function shortOnes({ pool }: Scene, timed: readonly Timed[]): Promise<number> {
-  const sizes = new Map<string, number>();
+/** Answers with fewer chunks than eight, or than the tenant has to show. */
+async function shortOnes({ pool, embedders, settings }: Scene, timed: readonly Timed[]): Promise<number> {
+  const { model } = embedders.preferred;
+  const vector = new Float32Array(model.dimensions).fill(1);
+  const exact = {
+    modelId: model.id,
+    vector,
+    filter: {},
+    path: 'exact',
+    limit: 8,
+    breadth: settings.breadth,
+  } as const;
+  const most = new Map<string, number>();
   for (const { tenant } of timed) {
-    if (sizes.has(tenant)) continue;
-    const { rows } = await pool.query<{ size: number }>('SELECT chat.count_chunks($1, 1000) AS size', [
-      tenant,
-    ]);
-    sizes.set(tenant, rows[0]?.size ?? 0);
+    if (!most.has(tenant))
+      most.set(tenant, (await searchChunks(pool, { ...exact, tenantId: tenant })).length);
   }
-  return timed.filter(({ found, tenant }) => found.chunks.length < Math.min(8, sizes.get(tenant) ?? 0))
-    .length;
+  return timed.filter(({ found, tenant }) => found.chunks.length < (most.get(tenant) ?? 0)).length;
 }
 
 /** Of the ten that are truly nearest, how many the way that the retriever takes finds; by the index and as it answers. */
