@@ -150,6 +150,8 @@ describe('the page at /chat', function () {
     await page.unroute(eventsPath);
     await page.locator('#connection[data-state=live]').waitFor();
     await page.locator('.message.assistant', { hasText: 'Sorbetto' }).waitFor();
+    // The question was asked elsewhere; it is read, once its answer tells of it.
+    await page.locator('.message.user', { hasText: 'Which desserts are vegan?' }).waitFor();
     assert.equal(await page.locator('.message').count(), 4);
   });
 
