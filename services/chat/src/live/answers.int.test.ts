@@ -144,4 +144,36 @@ describe('answers over HTTP', function () {
       ['message_completed', 2, undefined],
     ]);
   });
+
+  it('are told to be incomplete when what was missed is kept no longer, and then live', async () => {
+    const { who, conversation, ask } = await asking();
+    const stream = await ask();
+    const worker = await scene.work(who, conversation);
+    await worker.say('Yes, ');
+    await eventually(() => stream.text() === 'Yes, ');
+    const { id = '' } = stream.told.at(-1) ?? {};
+    stream.close();
+    await worker.say('until ');
+    await scene.forget();
+    const headers = { 'last-event-id': id };
+    const resumed = await readEvents(eventsOf(conversation), { token: who.token, headers });
+    await eventually(() => assert.deepEqual(resumed.events()[0]?.data, { reason: 'expired' }));
+    await worker.say('ten.');
+    await eventually(() => resumed.text() === 'ten.');
+    resumed.close();
+  });
+
+  it('stay within the budget of their user', async () => {
+    const poor = await scene.instance({ budgets: { tenantTokens: 0, userTokens: 100 } });
+    const { who, conversation, ask } = await asking();
+    const first = await ask();
+    const worker = await scene.work(who, conversation);
+    await worker.say('Yes.');
+    await worker.finish({ usage: { input_tokens: 90, output_tokens: 10 } });
+    await first.ended;
+    const url = `${poor.origin}${messagesOf(conversation)}`;
+    const refused = await readEvents(url, { token: who.token, body: { content } });
+    assert.equal(refused.status, 429);
+    assert.ok(Number(refused.headers.get('retry-after')) > 0);
+  });
 });

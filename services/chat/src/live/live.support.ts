@@ -154,6 +154,12 @@ export async function openLiveScene(
         },
       };
     },
+    /** As retention does: whatever was told is gone. */
+    async forget(): Promise<void> {
+      const ends = await admin.fetchTopicOffsets(topics.events);
+      const partitions = ends.map(({ partition, high }) => ({ partition, offset: high }));
+      await admin.deleteTopicRecords({ topic: topics.events, partitions });
+    },
     async revoke(value: Buffer, key: string): Promise<void> {
       await producer.send(topics.revocations, [{ key, value, headers: {} }]);
     },
