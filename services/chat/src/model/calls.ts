@@ -31,7 +31,7 @@ const sentAtOnce = 500;
 
 export type CallRecorderOptions = {
   producer: Pick<Producer, 'send'>;
-  /** Encodes llm_call_v1; asked for with each batch, so that a registry that is away does no harm for good. */
+  /** Gives what encodes llm_call_v1; asked until it does, so that a registry that is away does no harm for good. */
   encoder: () => Promise<(event: LlmCallEvent) => Buffer>;
   log: Logger;
 };
@@ -40,12 +40,14 @@ export function createCallRecorder({ producer, encoder, log }: CallRecorderOptio
   const waiting: LlmCallEvent[] = [];
   let sending: Promise<void> | undefined;
   let dropped = 0;
+  let known: Awaited<ReturnType<typeof encoder>> | undefined;
 
   async function sendAll(): Promise<void> {
     while (waiting.length > 0) {
       const batch = waiting.splice(0, sentAtOnce);
       try {
-        const encode = await encoder();
+        known ??= await encoder();
+        const encode = known;
         await producer.send(
           topics.llmCalls.name,
           batch.map((event) => ({

@@ -112,6 +112,7 @@ export function byRule(question: string): Intent | undefined {
     return 'status';
   if (/\b(?:available|sold out|in stock|still have|ausverkauft|verfugbar)\b/.test(text)) return 'dish';
   if (isOrder(text)) return 'order';
+  if (listing.test(text) && hasWishes(wishesOf(question))) return 'menu';
   if (germanDish.test(text)) return 'dish';
   return germanMenu.test(text) && hasWishes(wishesOf(question)) ? 'menu' : undefined;
 }
@@ -130,6 +131,10 @@ function startsAnOrder(text: string): boolean {
     text,
   );
 }
+
+// Asks for more than one dish.
+const listing =
+  /^(?:(?:which|what) .*\b(?:do you|have you|are there|can i)\b|(?:show|list|any|do you have|have you got|are there any)\b)/;
 
 // German, which the local model does not read: by its own words.
 const germanMenu = /^(?:haben sie|habt ihr|gibt es|welche[rsnm]?|was (?:habt|haben|gibt)|ich suche)\b/;

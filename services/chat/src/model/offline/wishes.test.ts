@@ -44,6 +44,8 @@ describe('intents by rule', () => {
     ["I'd like a tiramisu please", 'order'],
     ['Can I have three espressos?', 'order'],
     ['I would like to order a pizza with code SAVE10', 'order'],
+    ['Which burgers do you have?', 'menu'],
+    ['What is in the Garden Burger?', undefined],
     ['How do I order?', undefined],
     ["I'd like to know when you open", undefined],
     ['Can I cancel my order?', undefined],
