@@ -81,6 +81,8 @@ function isOld(message, { generation, sequence }) {
 
 function advance(message, event) {
   if (event.generation > message.generation) startAnew(message);
+  // Who comes in the middle says so; the end brings the whole.
+  if (message.sequence === 0 && event.sequence > 1 && message.content === '') message.content = '… ';
   message.generation = event.generation;
   message.sequence = event.sequence;
   const end = ends[event.event_type];
@@ -116,6 +118,7 @@ function startAnew(message) {
   message.citations = [];
   message.tools = [];
   message.approval = undefined;
+  message.sequence = 0;
 }
 
 function finish(message, event, state) {

@@ -45,6 +45,13 @@ describe('what the page at /chat knows of a conversation', () => {
     assert.equal(talk.get('m').state, 'completed');
   });
 
+  it('says that it has come in the middle, until the end brings the whole', () => {
+    delta(4, 'of it');
+    assert.equal(talk.get('m').content, '… of it');
+    ended(5, { content: 'All of it', state: 'completed' });
+    assert.equal(talk.get('m').content, 'All of it');
+  });
+
   it('keeps an offer through the end of the answer that made it', () => {
     talk.apply({
       ...at,
