@@ -21,6 +21,8 @@ const dishFloor = 0.42;
 // From it on, and so far ahead of every dish, a document answers whatever the question seems to be.
 const documentFloor = 0.6;
 const documentLead = 0.05;
+// What a sentence has to score to be said of a dish that is not on the menu.
+const besideMenuFloor = 0.5;
 
 /** The next step; asked again after each round of tools, and then goes the same way with what they found. */
 export async function nextStep(scene: Scene, guess: Guess, means: Means): Promise<Step> {
@@ -30,6 +32,9 @@ export async function nextStep(scene: Scene, guess: Guess, means: Means): Promis
   const isTalk = guess.intent === 'greeting' || guess.intent === 'thanks' || guess.intent === 'bye';
   if (!isTelling && guess.likeness < (isTalk ? talkFloor : actionFloor))
     return known(scene, subject, { ...guess, intent: 'house' }, means);
+  // What is ordered is read by rules alone: a question that is merely like an order asks what there is.
+  if (guess.intent === 'order' && guess.likeness < 1)
+    return known(scene, subject, { ...guess, intent: 'menu' }, means);
   switch (guess.intent) {
     case 'greeting':
     case 'thanks':
@@ -65,7 +70,7 @@ async function known(scene: Scene, subject: string, guess: Guess, means: Means):
   const fromMenu =
     kind === 'menu' ? menuStep(scene, subject) : kind === 'dish' ? dishStep(scene, subject) : undefined;
   if (fromMenu !== undefined) return fromMenu;
-  const fromHouse = await houseStep(scene, subject, means);
+  const fromHouse = await houseStep(scene, subject, means, kind === 'menu' ? besideMenuFloor : 0);
   if (fromHouse !== undefined) return fromHouse;
   if (kind === 'menu') return nearestStep(scene, subject);
   if (kind === 'house' && scene.dishes.some(({ score }) => score >= dishFloor)) {

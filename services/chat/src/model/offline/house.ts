@@ -12,11 +12,16 @@ export type Means = {
   answering(question: string, passages: readonly Passage[]): Promise<Answering>;
 };
 
-/** The best sentences of documents; undefined when none is near enough. */
+/**
+ * The best sentences of documents; undefined when none is near enough.
+ *
+ * @param floor what the best one has to score, where more is asked than that it is no nonsense
+ */
 export async function houseStep(
   scene: Scene,
   subject: string,
   { answering: find }: Means,
+  floor = 0,
 ): Promise<Step | undefined> {
   const gloss = scene.language === 'de' ? englishOf(subject) : '';
   if (gloss !== '' && scene.tools.has('search_knowledge_base')) {
@@ -29,6 +34,7 @@ export async function houseStep(
   const sentences: Answering['sentences'] = [];
   for (const part of gloss === '' ? partsOf(subject) : [gloss]) {
     const found = await find(part, byScore);
+    if (found.score < floor) continue;
     const isSaid = (text: string) => sentences.some((known) => known.text === text);
     sentences.push(...found.sentences.filter(({ text }) => !isSaid(text)));
   }

@@ -174,6 +174,18 @@ describe('the offline responder', () => {
     assert.match(text, /Tell me what you would like to order, and I check the code WELCOME10/);
   });
 
+  it('takes no question for an order, whatever is in the basket', async () => {
+    const earlier: ChatMessage[] = [
+      { role: 'user', content: 'I want two Margherita' },
+      { role: 'assistant', content: 'Please approve the order.' },
+    ];
+    const { calls } = await ask('Is a Limonata in your offer?', {
+      earlier,
+      knowledge: [margherita, limonata],
+    });
+    assert.deepEqual(inputsOf(calls, 'confirm'), []);
+  });
+
   it('calls nothing that it is not offered', async () => {
     const { calls, text } = await ask('Order a Margherita', { knowledge: [margherita], tools: [] });
     assert.deepEqual(calls, []);
