@@ -52,13 +52,33 @@ export function register(bench: Command): void {
 async function measure(rate: number, seconds: number, warmup: number, delayMs: number): Promise<void> {
   const provider = await startProvider({ firstMs: delayMs, betweenMs: 20, pieces: 20 });
   const dataDir = await mkdtemp(join(tmpdir(), 'ragline-bench-'));
-  tell('starting a stack');
-  const settings = { OPENAI_BASE_URL: provider.url, RAGLINE_RATE_LIMITS: 'off', RAGLINE_DEMO_TRAFFIC: 'off' };
-  const stack = await startStack({ dataDir, ports: 'free', env: { ...process.env, ...settings } });
+  try {
+    tell('starting a stack');
+    const settings = {
+      OPENAI_BASE_URL: provider.url,
+      RAGLINE_RATE_LIMITS: 'off',
+      RAGLINE_DEMO_TRAFFIC: 'off',
+    };
+    const stack = await startStack({ dataDir, ports: 'free', env: { ...process.env, ...settings } });
+    try {
+      await measureOn(stack.env, provider, { rate, seconds, warmup, delayMs });
+    } finally {
+      await stack.stop();
+    }
+  } finally {
+    await provider.stop();
+    await removeData(dataDir);
+  }
+}
+
+type Run = { rate: number; seconds: number; warmup: number; delayMs: number };
+
+async function measureOn(env: Record<string, string>, provider: Provider, run: Run): Promise<void> {
+  const { rate, seconds, warmup, delayMs } = run;
+  const origin = env.RAGLINE_URL ?? '';
+  const password = env.RAGLINE_DEMO_PASSWORD ?? '';
   const dispatcher = new Agent({ connections: 256 });
   try {
-    const origin = stack.env.RAGLINE_URL ?? '';
-    const password = stack.env.RAGLINE_DEMO_PASSWORD ?? '';
     const login = { tenant: 'acme', email: 'customer@acme.example', password };
     const { access_token: token } = await post(`${origin}/v1/auth/login`, login, grantShape);
     const ask = (question: string) => firstToken({ origin, token, question, delayMs, dispatcher });
@@ -67,16 +87,13 @@ async function measure(rate: number, seconds: number, warmup: number, delayMs: n
     tell(`warming up: ${warmup} s`);
     await askAt(rate, rate * warmup, ask);
     tell(`measuring: ${seconds} s`);
-    report(await askAt(rate, rate * seconds, ask), { rate, seconds, delayMs });
+    report(await askAt(rate, rate * seconds, ask), run);
     tell(`stopping ${stops} answers`);
     const stopped: number[] = [];
     for (let i = 0; i < stops; i += 1) stopped.push(await stopOne({ origin, token, dispatcher }, provider));
     line({ bench: 'chat', hop: 'stop → provider', answers: stops, unit: 'ms', ...spread(stopped) });
   } finally {
     await dispatcher.close();
-    await stack.stop();
-    await provider.stop();
-    await removeData(dataDir);
   }
 }
 
