@@ -90,7 +90,7 @@ describe('the page at /chat', function () {
     await page.locator('.message.assistant').waitFor();
     assert.match(await textOf(page.locator('.message.assistant')), /Marinara/);
     await page.getByRole('button', { name: 'New conversation', exact: true }).click();
-    await page.locator('.message').waitFor({ state: 'detached' });
+    await page.locator('.message.assistant').waitFor({ state: 'detached' });
     await page.goBack();
     await page.locator('.message.assistant').waitFor();
     assert.deepEqual(faults, []);

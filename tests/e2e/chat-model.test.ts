@@ -232,6 +232,8 @@ function settingsOf(url: string): Record<string, string> {
     OPENAI_BASE_URL: url,
     OPENAI_API_KEY: 'key-of-the-test',
     CHAT_MODEL: modelName,
+    BUDGET_USER_TOKENS: '0',
+    BUDGET_TENANT_TOKENS: '0',
     IDENTITY_URL: identityUrl,
     JWKS_URL: `${identityUrl}/.well-known/jwks.json`,
     ORDERS_URLS: setting('URL_ORDERS_1'),

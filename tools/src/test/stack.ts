@@ -45,6 +45,9 @@ export function createTestStacks(folder: string): TestStacks {
             ...ownEnvironment(),
             // Limits would fail tests that are merely quick; the tests of limits set their own.
             RAGLINE_RATE_LIMITS: 'off',
+            // All tests of a day are the same few users.
+            BUDGET_USER_TOKENS: '0',
+            BUDGET_TENANT_TOKENS: '0',
             // A record that fails for good is a dead letter after three seconds, not after an hour and more.
             RETRY_DELAYS_MS: '300,600,900,1200',
             DISCOVER_EVERY_MS: '1000',
