@@ -1,16 +1,17 @@
-/** eval retrieval: what is found and answered of the golden set, or of a data set in BEIR's format. */
+/** eval retrieval: what is found and answered of a set of questions, or of a data set in BEIR's format. */
 
 import { createPool } from '@ragline/postgres/pool';
 import { createLogger } from '@ragline/runtime/logger';
 import { readSettings as readService } from '@ragline/runtime/settings';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { createEmbedders } from '../../../services/chat/src/embedding/embedders.ts';
 import { readEmbeddingSettings } from '../../../services/chat/src/embedding/settings.ts';
 import { line, tell } from '../bench/parts/numbers.ts';
 import { makeDatabase } from '../bench/retrieval/database.ts';
 import { readSettings, type Settings } from '../parts/settings.ts';
 import { judgeBeir, readBeir } from './retrieval/beir.ts';
-import { goldenFigures, type Judged, judgeGolden } from './retrieval/judge.ts';
+import { type SetName, sets } from './retrieval/golden.ts';
+import { figuresOf, type Judged, judgeSet } from './retrieval/judge.ts';
 import { metrics, openWorld } from './retrieval/world.ts';
 
 const log = createLogger({ service: 'eval', level: 'error' });
@@ -19,33 +20,34 @@ export function register(evaluation: Command): void {
   evaluation
     .command('retrieval')
     .description(
-      'Recall, MRR, nDCG and the accuracy of answers over the golden set in evals/retrieval; or of a BEIR data set.',
+      'Recall, MRR, nDCG and the accuracy of answers over a set of evals/retrieval; or of a BEIR data set.',
     )
+    .addOption(new Option('--set <name>', 'which questions').choices(sets).default('golden'))
     .option('--beir <folder>', 'a folder with corpus.jsonl, queries.jsonl and qrels/')
     .option('--split <name>', 'which qrels of it', 'test')
     .option('--faults', 'print each question that was not answered as it should be')
-    .action(async (options: { beir?: string; split: string; faults?: boolean }) => {
+    .action(async (options: { set: SetName; beir?: string; split: string; faults?: boolean }) => {
       const settings = await readSettings();
-      if (options.beir === undefined) await evaluateGolden(settings, options.faults === true);
+      if (options.beir === undefined) await evaluateSet(settings, options.set, options.faults === true);
       else await evaluateBeir(settings, options.beir, options.split);
     });
 }
 
-async function evaluateGolden(settings: Settings, isTellingFaults: boolean): Promise<void> {
+async function evaluateSet(settings: Settings, set: SetName, isTellingFaults: boolean): Promise<void> {
   const database = await makeDatabase(settings);
   const pool = createPool({ url: database.url, max: 4, applicationName: 'eval', log, metrics });
   try {
     const world = await openWorld(pool, settings.get('EMBEDDING_MODEL_DIR'));
     try {
       tell('retrieval: indexing the sample tenants');
-      const judged = await judgeGolden(world);
+      const judged = await judgeSet(world, set);
       if (isTellingFaults)
         for (const it of judged.filter(({ fault }) => fault !== undefined)) tell(faultText(it));
       line({
         eval: 'retrieval',
-        set: 'golden',
+        set,
         model: world.embedder.model.id,
-        ...rounded(goldenFigures(judged)),
+        ...rounded(figuresOf(judged)),
       });
     } finally {
       await world.stop();

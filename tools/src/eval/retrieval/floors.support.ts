@@ -1,7 +1,7 @@
 /** The golden set against the floors that it must not fall below. */
 import assert from 'node:assert/strict';
 import { poolOf, scratchDatabase } from '@ragline/postgres/testing';
-import { goldenFigures, judgeGolden } from './judge.ts';
+import { figuresOf, judgeSet } from './judge.ts';
 import type { SampleTenant } from './samples.ts';
 import { openWorld } from './world.ts';
 
@@ -21,8 +21,8 @@ export async function assertFloors(tenants: readonly SampleTenant[]): Promise<vo
   const pool = poolOf('ragline_chat', 4, database.name);
   const world = await openWorld(pool, process.env.EMBEDDING_MODEL_DIR ?? '');
   try {
-    const judged = await judgeGolden(world, tenants);
-    const figures = goldenFigures(judged);
+    const judged = await judgeSet(world, 'golden', tenants);
+    const figures = figuresOf(judged);
     const faults = judged.flatMap(({ question, fault }) => (fault ? [`${question.question}: ${fault}`] : []));
     for (const name of Object.keys(floors) as (keyof typeof floors)[]) {
       const text = `${name} is ${figures[name]}, its floor ${floors[name]}\n${faults.join('\n')}`;

@@ -1,4 +1,4 @@
-/** The golden set: questions to the sample tenants, what answers them, and what an answer has to say. */
+/** The sets of questions to the sample tenants: what answers each, and what an answer has to say. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -18,15 +18,19 @@ const question = z.strictObject({
 });
 export type Question = z.infer<typeof question>;
 
-const path = join(import.meta.dirname, '../../../../evals/retrieval/golden.jsonl');
+const folder = join(import.meta.dirname, '../../../../evals/retrieval');
+
+/** `golden` is what thresholds are set on, `held-out` what nothing is set on. */
+export const sets = ['golden', 'held-out'] as const;
+export type SetName = (typeof sets)[number];
 
 /** Throws ZodError for a line that is none. */
-export function goldenSet(): Question[] {
-  const lines = readFileSync(path, 'utf8').split('\n');
+export function questionsOf(set: SetName): Question[] {
+  const lines = readFileSync(join(folder, `${set}.jsonl`), 'utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => question.parse(JSON.parse(line)));
 }
 
-/** What a chunk is called in the golden set. */
+/** What a chunk is called in the sets. */
 export function keyOf({
   kind,
   title,

@@ -1,7 +1,7 @@
-/** The golden set put to retrieval and to the offline responder. */
+/** A set of questions put to retrieval and to the offline responder. */
 import { dontKnow, offlineNote } from '../../../../services/chat/src/model/offline/wording.ts';
 import { type Answer, createAsker } from './ask.ts';
-import { goldenSet, keyOf, type Question } from './golden.ts';
+import { keyOf, type Question, questionsOf, type SetName } from './golden.ts';
 import { mean, ndcgAt, recallAt, reciprocalRankAt } from './measures.ts';
 import { entriesOf, type SampleTenant, tenants } from './samples.ts';
 import type { World } from './world.ts';
@@ -18,12 +18,16 @@ export type Judged = {
 };
 
 /** Indexes the sample tenants, and asks every question that is for one of them. */
-export async function judgeGolden(world: World, of: readonly SampleTenant[] = tenants): Promise<Judged[]> {
+export async function judgeSet(
+  world: World,
+  set: SetName,
+  of: readonly SampleTenant[] = tenants,
+): Promise<Judged[]> {
   const ids = new Map<SampleTenant, string>();
   for (const tenant of of) ids.set(tenant, await world.index(await entriesOf(tenant)));
   const ask = createAsker(world);
   const judged: Judged[] = [];
-  for (const question of goldenSet()) {
+  for (const question of questionsOf(set)) {
     const tenant_id = ids.get(question.tenant);
     if (tenant_id === undefined) continue;
     const query = question.question;
@@ -63,9 +67,7 @@ function faultOf(
   return cited.length === 0 ? 'cites nothing' : undefined;
 }
 
-export type GoldenFigures = ReturnType<typeof goldenFigures>;
-
-export function goldenFigures(judged: readonly Judged[]) {
+export function figuresOf(judged: readonly Judged[]) {
   const known = judged.filter(({ question }) => question.relevant.length > 0);
   const unknown = judged.filter(({ question }) => question.relevant.length === 0);
   const over = (measure: (ranking: string[], relevant: Map<string, number>) => number) =>
