@@ -84,6 +84,15 @@ describe('an OpenAI-compatible embedder', () => {
     assert.ok(vectors.every((vector, at) => Math.abs((vector[0] ?? 0) / (vector[1] ?? 1) - at) < 0.01));
   });
 
+  it('takes a text that spells a special token for text like any other', async () => {
+    const text = 'what is <|endoftext|>?';
+    const created = embedder();
+    assert.ok(created.countTokens(text) > 5);
+    const [vector] = await created.embed([text]);
+    assert.equal(vector?.length, 3);
+    assert.deepEqual(asked[0]?.input, [text]);
+  });
+
   it('refuses a text that is too long before it asks', async () => {
     await assert.rejects(embedder({ maxTokens: 5 }).embed(['one two three four five six']), TextTooLongError);
     assert.equal(asked.length, 0);

@@ -2,7 +2,7 @@
 import { type BreakerError, createBreaker } from '@ragline/runtime/breaker';
 import type { Metrics } from '@ragline/runtime/metrics';
 import { PermanentError, UnavailableError } from '@ragline/streams/errors';
-import { countTokens } from 'gpt-tokenizer/encoding/cl100k_base';
+import { countTokens as count } from 'gpt-tokenizer/encoding/cl100k_base';
 import OpenAI, { APIError } from 'openai';
 import { z } from 'zod';
 import { type Embedder, type EmbeddingModel, TextTooLongError } from './embedder.ts';
@@ -75,7 +75,7 @@ export function createOpenAiEmbedder(options: OpenAiEmbedderOptions): Embedder {
 
   return {
     model,
-    countTokens: (text) => countTokens(text),
+    countTokens,
     async embed(texts, signal) {
       const vectors: Float32Array[] = [];
       for (const batch of batchesOf(texts, model)) vectors.push(...(await ask(batch, signal)));
@@ -83,6 +83,13 @@ export function createOpenAiEmbedder(options: OpenAiEmbedderOptions): Embedder {
     },
     stop: async () => breaker.stop(),
   };
+}
+
+// A text that spells a special token is text like any other.
+const plain = { disallowedSpecial: new Set<string>() };
+
+function countTokens(text: string): number {
+  return count(text, plain);
 }
 
 /** Only these know the parameter; others refuse it. */
