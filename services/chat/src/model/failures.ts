@@ -64,13 +64,30 @@ export function isHarmless(error: unknown): boolean {
   return error.status === 400 || error.status === 413 || error.status === 422;
 }
 
-/** The parameter of `sent` that an endpoint says it does not take; undefined when it complains of something else. */
+const unknownCodes = new Set(['unsupported_parameter', 'unknown_parameter', 'extra_forbidden']);
+const unknownWords =
+  /\b(unsupported|not supported|unrecogni[sz]ed|unknown|unexpected)\b|\bextra (inputs|fields)\b|\bextra_forbidden\b/i;
+// "The model supports at most …" is about one request, whoever sent it, and says nothing of the next.
+const valueWords = /\b(too (large|long|big|many)|at most|maximum|exceed(s|ed)?|greater than|less than)\b/i;
+
+/**
+ * The parameter of `sent` that an endpoint says it does not know; undefined when it complains of something else, such as
+ * a parameter's value.
+ */
 export function refusedParameter<P extends string>(error: unknown, sent: readonly P[]): P | undefined {
   if (!(error instanceof APIError) || (error.status !== 400 && error.status !== 422)) return undefined;
+  if (!isUnknown(error)) return undefined;
   // Long names first: max_tokens is a part of no other, but stays so only by luck.
   const named = [...sent].sort((a, b) => b.length - a.length);
   const isAbout = (name: P) => error.param === name || new RegExp(`\\b${name}\\b`).test(error.message);
   return named.find(isAbout);
+}
+
+function isUnknown(error: APIError): boolean {
+  const code = codeOf(error);
+  if (unknownCodes.has(code)) return true;
+  if (tooLong.has(code) || code.startsWith('invalid_value')) return false;
+  return unknownWords.test(error.message) && !valueWords.test(error.message);
 }
 
 /** How long an endpoint asks to wait, in milliseconds. */

@@ -58,9 +58,38 @@ describe('what follows a failure', () => {
       refusedParameter(anError(400, { message: "Unknown field 'stream_options'" }), sent),
       'stream_options',
     );
-    assert.equal(refusedParameter(anError(422, { param: 'max_tokens' }), sent), 'max_tokens');
+    assert.equal(
+      refusedParameter(anError(400, { param: 'max_tokens', code: 'unsupported_parameter' }), sent),
+      'max_tokens',
+    );
+    assert.equal(
+      refusedParameter(
+        anError(422, { message: '{"type":"extra_forbidden","loc":["body","max_tokens"]}' }),
+        sent,
+      ),
+      'max_tokens',
+    );
     assert.equal(refusedParameter(anError(400, { message: 'messages is empty' }), sent), undefined);
-    assert.equal(refusedParameter(anError(500, { message: 'max_tokens' }), sent), undefined);
+    assert.equal(refusedParameter(anError(500, { message: 'unknown max_tokens' }), sent), undefined);
+  });
+
+  it('takes no complaint about a value for one about a parameter', () => {
+    const sent = ['stream_options', 'max_completion_tokens', 'max_tokens'] as const;
+    for (const body of [
+      {
+        message: 'max_tokens is too large: 100000. This model supports at most 4096 completion tokens.',
+        param: 'max_tokens',
+        code: 'invalid_value',
+      },
+      {
+        message:
+          "'max_tokens' or 'max_completion_tokens' is too large: 800. This model's maximum context length is 4096 tokens",
+      },
+      { message: 'max_tokens must be less than or equal to 8192', param: 'max_tokens' },
+      { message: 'Unsupported value: max_tokens exceeds what is allowed' },
+    ]) {
+      assert.equal(refusedParameter(anError(400, body), sent), undefined, body.message);
+    }
   });
 });
 
