@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { UnavailableError } from '@ragline/streams/errors';
 import { after, before, describe, it } from 'mocha';
+import { retrieverOf } from '../retrieval/retrieval.support.ts';
+import { aConversation, callerIn, openDesk } from '../tools/tools.support.ts';
 import {
   aProduct,
   decoded,
@@ -49,6 +51,38 @@ describe('the group chat-index', function () {
       [chunk?.price, chunk?.available, chunk?.tags, chunk?.allergens],
       [890, true, ['vegetarian'], ['gluten', 'milk']],
     );
+  });
+
+  it('lets the tools find a product by its tags, and leave one out by its allergens, however they are spelled', async () => {
+    const conversation = await aConversation(scene.pool);
+    const { tenant_id } = conversation;
+    const named = (name: string, tags: string[], allergens: string[]) =>
+      productEvent(aProduct({ tenant_id, name, tags, attributes: { allergens } }));
+    await scene.index(
+      named('One', ['glutenfree'], ['Tree Nuts']),
+      named('Two', ['Gluten-Free'], []),
+      named('Three', [], []),
+    );
+    const desk = await openDesk({
+      pool: scene.pool,
+      parts: { retriever: retrieverOf(scene.pool, scene.embedder) },
+    });
+    const found = async (args: object) => {
+      const call = { id: '1', name: 'retrieve_menu', arguments: JSON.stringify({ query: 'dish', ...args }) };
+      const { content } = await desk.registry.call(call, callerIn(conversation));
+      const { items }: { items: { name: string }[] } = JSON.parse(content);
+      return items.map(({ name }) => name).sort();
+    };
+    try {
+      for (const tag of ['gluten-free', 'Gluten free', 'glutenfree', 'gluten_free']) {
+        assert.deepEqual(await found({ tags: [tag] }), ['One', 'Two'], tag);
+      }
+      for (const allergen of ['tree nuts', 'Tree-Nuts', 'tree  nuts ']) {
+        assert.deepEqual(await found({ without_allergens: [allergen] }), ['Three', 'Two'], allergen);
+      }
+    } finally {
+      await desk.stop();
+    }
   });
 
   it('embeds nothing when only the price or the availability changes', async () => {

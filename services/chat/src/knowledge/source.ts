@@ -1,5 +1,6 @@
 /** From an event of catalog.v1 to what is indexed of it. Pure. */
 import type { CatalogEvent, Document, Product } from '@ragline/schemas/types.generated';
+import { spelled } from '../retrieval/spelling.ts';
 import type { Kind, Source } from './chunk.ts';
 
 /** A source as it is indexed: what is embedded, and what is filtered and ranked by. */
@@ -93,14 +94,11 @@ function ofDocument(document: Document, kind: Kind, changed_at: string): Indexed
   };
 }
 
-// What a filter compares is spelled one way.
-const spellings: Record<string, string> = { 'gluten-free': 'glutenfree', 'gluten free': 'glutenfree' };
-
-/** Words in lower case, sorted, each once; whatever else stands there is none. */
+/** Words as filters spell them, sorted, each once; whatever else stands there is none. */
 function wordsOf(value: unknown): string[] {
   if (!Array.isArray(value)) return [];
-  const words = value.filter((it) => typeof it === 'string').map((it) => it.trim().toLowerCase());
-  return sortedSet(words.filter((it) => it !== '').map((it) => spellings[it] ?? it));
+  const words = value.filter((it) => typeof it === 'string').map(spelled);
+  return sortedSet(words.filter((it) => it !== ''));
 }
 
 function sortedSet(words: readonly string[]): string[] {

@@ -1,5 +1,6 @@
 /** Filters: what the server set, narrowed by what was asked for. */
 import type { Filter } from './chunk.ts';
+import { spelled } from './spelling.ts';
 
 /** A filter that lets through only what both do; undefined when that can be nothing. */
 export function narrowed(server: Filter, narrow: Filter): Filter | undefined {
@@ -36,7 +37,7 @@ function lower(values: readonly string[] | undefined): string[] | undefined {
 }
 
 function together(one: readonly string[] = [], other: readonly string[] = []): string[] {
-  return [...new Set([...one, ...other].map((value) => value.toLowerCase()))];
+  return [...new Set([...one, ...other].map(spelled))].filter((word) => word !== '');
 }
 
 function largest(one: number | undefined, other: number | undefined): number | undefined {

@@ -35,7 +35,15 @@ export type World = Awaited<ReturnType<typeof startWorld>>;
 export async function startWorld() {
   const database = await scratchDatabase();
   const metrics = createMetrics({ service: 'test' });
-  const owner = createPool({ url: database.url, max: 2, applicationName: 'test-owner', log, metrics });
+  const owner = createPool({
+    url: database.url,
+    max: 2,
+    applicationName: 'test-owner',
+    // Filling thousands of rows and building their indexes is no request of a service.
+    statementTimeoutMs: 0,
+    log,
+    metrics,
+  });
   const pool = poolOf('ragline_chat', 8, database.name);
   const embedder = createWordEmbedder();
   await prepareModels({ pool, model: embedder.model, index: 'hnsw', metadataIndex: 'none', log });
@@ -77,7 +85,8 @@ export type RetrieverOptions = {
   embedder?: WordEmbedder;
 };
 
-function retrieverOf(pool: Pool, embedder: WordEmbedder, options: RetrieverOptions): Retriever {
+/** A retriever of what is indexed there, without a floor of scores. */
+export function retrieverOf(pool: Pool, embedder: WordEmbedder, options: RetrieverOptions = {}): Retriever {
   const metrics = options.metrics ?? createMetrics({ service: 'test' });
   const used = options.embedder ?? embedder;
   return createRetriever({
