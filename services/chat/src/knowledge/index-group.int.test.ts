@@ -5,6 +5,7 @@ import { type Running, startConsumer } from '@ragline/streams/consumer';
 import { openScene } from '@ragline/streams/testing';
 import { after, before, describe, it } from 'mocha';
 import { eventually } from '../../../../tests/support/eventually.ts';
+import { startFilling } from './fill.ts';
 import { aProduct, type IndexScene, openIndex, productEvent, quietLog } from './knowledge.support.ts';
 
 describe('the group chat-index on Kafka', function () {
@@ -18,6 +19,13 @@ describe('the group chat-index on Kafka', function () {
   it('ends with the last version of every product, none doubled or back from the dead, while instances come and go', async () => {
     const scene = await openScene({ partitions: 3 });
     const started: Running[] = [];
+    // A batch embeds the first of its new chunks alone, and leaves the rest to this.
+    const filling = startFilling({
+      pool: index.pool,
+      models: { inUse: async () => ({ active: index.embedder, others: [] }) },
+      log: quietLog,
+      metrics: index.metrics,
+    });
     try {
       const encode = await scene.codec.encoder('catalog_v1');
       const start = async () => {
@@ -27,7 +35,7 @@ describe('the group chat-index on Kafka', function () {
           topics: [{ name: scene.topic, schema: 'catalog_v1' }],
           order: 'by-key',
           codec: scene.codec,
-          handleBatch: index.indexWith(),
+          handleBatch: index.indexWith({ onMissing: () => filling.wake() }),
           pool: index.pool,
           producer: scene.producer,
           log: quietLog,
@@ -66,13 +74,15 @@ describe('the group chat-index on Kafka', function () {
       const kept = products.filter((_, number) => number % 3 !== 0);
       await eventually(
         async () => {
-          const chunks = await index.all<{ source_id: string; price: number }>(
-            'SELECT source_id, price FROM chat.chunk WHERE tenant_id = $1 ORDER BY source_id',
+          const chunks = await index.all<{ source_id: string; price: number; has_vector: boolean }>(
+            `SELECT c.source_id, c.price, e.chunk_id IS NOT NULL AS has_vector
+               FROM chat.chunk c LEFT JOIN chat.embedding_words e ON e.chunk_id = c.id AND e.content_hash = c.content_hash
+              WHERE c.tenant_id = $1 ORDER BY c.source_id`,
             [tenant_id],
           );
           assert.deepEqual(
-            chunks.map(({ source_id, price }) => [source_id, price]),
-            kept.map(({ id }) => [id, 400]).sort(),
+            chunks.map(({ source_id, price, has_vector }) => [source_id, price, has_vector]),
+            kept.map(({ id }) => [id, 400, true]).sort(),
           );
         },
         { withinMs: 40_000 },
@@ -84,6 +94,7 @@ describe('the group chat-index on Kafka', function () {
       assert.equal(vectors, kept.length);
     } finally {
       for (const running of started) await running.stop();
+      await filling.stop();
       await scene.close();
     }
   });
