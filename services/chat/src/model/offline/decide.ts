@@ -1,11 +1,12 @@
 /** Which answer a question gets: by its intent, and by what there is to answer it with. */
-import { basketOf, linesIn } from './basket.ts';
+import { basketOf } from './basket.ts';
 import { dishStep } from './dish.ts';
 import { dishesNamed } from './dishes.ts';
 import { analysisStep, houseStep, type Means, summaryStep } from './house.ts';
 import { codeIn, type Guess } from './intents.ts';
 import { menuStep, nearestStep } from './menu.ts';
-import { orderStep } from './order.ts';
+import { newsStep, orderStep } from './order.ts';
+import { linesIn } from './said-lines.ts';
 import type { Scene } from './scene.ts';
 import { inWords, type Step, say } from './step.ts';
 import { hasWishes, wishesOf } from './wishes.ts';
@@ -27,6 +28,8 @@ const besideMenuFloor = 0.5;
 /** The next step; asked again after each round of tools, and then goes the same way with what they found. */
 export async function nextStep(scene: Scene, guess: Guess, means: Means): Promise<Step> {
   const { language } = scene;
+  const changing = newsStep(scene);
+  if (changing !== undefined) return changing;
   const subject = subjectOf(scene);
   const isTelling = guess.intent === 'menu' || guess.intent === 'dish' || guess.intent === 'house';
   const isTalk = guess.intent === 'greeting' || guess.intent === 'thanks' || guess.intent === 'bye';

@@ -1,6 +1,7 @@
 /** What a question is after: by rules where the words are plain, by its nearest neighbours among examples otherwise. */
 import type { Embedder } from '../../embedding/embedder.ts';
 import { type Intent, phrases } from './phrases.ts';
+import { numberPattern } from './said-lines.ts';
 import { hasWishes, wishesOf } from './wishes.ts';
 import { plain, wordsOf } from './words.ts';
 
@@ -150,12 +151,14 @@ function isOrder(text: string): boolean {
     /\bi(?:'d| would) like to order\b|\b(?:want|like) to order\b|\bto my (?:order|basket|cart)\b|\b(?:mochte|will|wurde gern\w*) .*\bbestellen\b/.test(
       text,
     ) ||
-    /^(?:i(?:'d| would) like|i want|can i (?:have|get)|could i (?:have|get)|ich (?:hatte gerne?|nehme|mochte)) (?:an?|one|two|three|four|five|six|\d+|the|some|eine?n?|zwei|drei)\b(?!.*\b(?:information|info|table|refund|menu|list|receipt|invoice|tisch|question)\b)/.test(
-      text,
-    ) ||
-    /^\d+ ?x? \p{L}/u.test(text)
+    wanting.test(text) ||
+    /^-?\d+ ?x? \p{L}/u.test(text)
   );
 }
+
+const wanting = new RegExp(
+  String.raw`^(?:i(?:'d| would) like|i want|can i (?:have|get)|could i (?:have|get)|ich (?:hatte gerne?|nehme|mochte)) (?:${numberPattern}|the|some)(?=\s)(?!.*\b(?:information|info|table|refund|menu|list|receipt|invoice|tisch|question)\b)`,
+);
 
 // Codes are written in capitals, or right after the word.
 const shouted = /\b(?=[A-Z0-9._-]*[A-Z])(?=[A-Z0-9._-]*\d|[A-Z._-]{5,})[A-Z0-9][A-Z0-9._-]{3,39}\b/;

@@ -174,6 +174,27 @@ describe('the offline responder', () => {
     assert.match(text, /Tell me what you would like to order, and I check the code WELCOME10/);
   });
 
+  it('asks anew for what has changed in the basket, and says what cannot be', async () => {
+    const earlier: ChatMessage[] = [
+      { role: 'user', content: 'I want two Margherita' },
+      { role: 'assistant', content: 'Please approve the order.' },
+    ];
+    const given = { earlier, knowledge: [margherita] };
+    const quantity = async (text: string) => {
+      const [input] = inputsOf((await ask(text, given)).calls, 'confirm');
+      return input?.items;
+    };
+    const of = (quantity: number) => [{ product_id: margherita.source_id, quantity }];
+    assert.deepEqual(await quantity('Make it 5'), of(5));
+    assert.deepEqual(await quantity('Remove one margherita'), of(1));
+    assert.match((await ask('Remove the margherita', given)).text, /^Your basket is empty now/);
+    assert.match((await ask('Remove the lasagne', given)).text, /^There is no “lasagne” in your basket/);
+    assert.match(
+      (await ask('I want 5000 margherita', given)).text,
+      /^Of each dish, 1 to 1000 can be ordered/,
+    );
+  });
+
   it('takes no question for an order, whatever is in the basket', async () => {
     const earlier: ChatMessage[] = [
       { role: 'user', content: 'I want two Margherita' },

@@ -1,6 +1,6 @@
 /** From what a customer said to an order that can be approved: dishes by the menu, prices by the orders service. */
 import { z } from 'zod';
-import { type Basket, basketOf, type SaidLine } from './basket.ts';
+import { type Basket, basketOf, type Line, quantityMax } from './basket.ts';
 import { type Dish, dishesNamed, meant } from './dishes.ts';
 import { calledTool, dishesIn, errorOf, recordOf, type Scene } from './scene.ts';
 import { call, inWords, type Step, say } from './step.ts';
@@ -12,9 +12,49 @@ const candidatesMax = 4;
 
 export type Purpose = 'order' | 'promotion' | 'basket';
 
+/** What the question changes in the basket, where it is no order by itself; undefined when it changes nothing. */
+export function newsStep(scene: Scene): Step | undefined {
+  const { language } = scene;
+  const { news } = basketIn(scene);
+  switch (news.kind) {
+    case 'none':
+      return undefined;
+    case 'changed':
+      return orderStep(scene, 'order') ?? say(emptied(language));
+    case 'too_many':
+      return say(
+        inWords(
+          language,
+          `Of each dish, 1 to ${quantityMax} can be ordered. Nothing has changed; how many would you like?`,
+          `Von jedem Gericht sind 1 bis ${quantityMax} bestellbar. Geändert ist nichts; wie viele möchten Sie?`,
+        ),
+      );
+    case 'missing':
+      return say(
+        inWords(
+          language,
+          `There is no “${news.words}” in your basket. Nothing has changed.`,
+          `„${news.words}“ ist nicht in Ihrem Warenkorb. Geändert ist nichts.`,
+        ),
+      );
+  }
+}
+
+function emptied(language: Language): string {
+  return inWords(
+    language,
+    'Your basket is empty now. What would you like to order?',
+    'Ihr Warenkorb ist jetzt leer. Was möchten Sie bestellen?',
+  );
+}
+
+function basketIn({ earlier, question }: Scene): Basket {
+  return basketOf([...earlier, { role: 'user', text: question }]);
+}
+
 /** Undefined when the basket is empty: then there is nothing to price. */
 export function orderStep(scene: Scene, purpose: Purpose): Step | undefined {
-  const basket = basketOf([...scene.earlier, { role: 'user', text: scene.question }]);
+  const basket = basketIn(scene);
   if (basket.lines.length === 0) return undefined;
   const tool = purpose === 'order' ? 'confirm' : 'apply_promos';
   if (!scene.tools.has(tool) || !scene.tools.has('retrieve_menu')) {
@@ -62,7 +102,7 @@ function resolve(scene: Scene, { lines: said }: Basket): Resolved {
 type Search = 'available' | 'sold_out';
 
 /** The dish of a line, or which search is still to be made for it. */
-function findDish(scene: Scene, line: SaidLine): { dish?: Dish; candidates: Dish[]; search?: Search } {
+function findDish(scene: Scene, line: Line): { dish?: Dish; candidates: Dish[]; search?: Search } {
   const made = calledTool(scene, 'retrieve_menu').filter(({ input }) => input.query === line.words);
   // What happens to be at hand may lack the very dish: only its whole name spares the search.
   const [named, ...others] = dishesNamed(line.words, scene.dishes);
@@ -82,14 +122,14 @@ function isWhole(words: string, { name }: Dish): boolean {
   return namedIn(words, topicsOf(name)) > 0.99;
 }
 
-function searchFor({ words }: SaidLine, search: Search): [string, Record<string, unknown>] {
+function searchFor({ words }: Line, search: Search): [string, Record<string, unknown>] {
   const input = { query: words, limit: 6 };
   return ['retrieve_menu', search === 'available' ? input : { ...input, available: false }];
 }
 
 /** "mac and cheese" was read as two: where one dish has both names, it is one line. */
-function joined(lines: readonly SaidLine[], dishes: readonly Dish[]): SaidLine[] {
-  const result: SaidLine[] = [];
+function joined(lines: readonly Line[], dishes: readonly Dish[]): Line[] {
+  const result: Line[] = [];
   for (const line of lines) {
     const before = result.at(-1);
     const both = before === undefined ? '' : `${before.words} and ${line.words}`;
@@ -105,7 +145,7 @@ function isOneName(words: string, dishes: readonly Dish[]): boolean {
   return dishes.some(({ name }) => topicsOf(name).sort().join(' ') === topics);
 }
 
-function askFor({ words }: SaidLine, candidates: readonly Dish[], language: Language): string {
+function askFor({ words }: Line, candidates: readonly Dish[], language: Language): string {
   if (candidates.length === 0) {
     return inWords(
       language,

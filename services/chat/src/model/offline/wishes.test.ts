@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { basketOf, linesIn } from './basket.ts';
 import { byRule, codeIn } from './intents.ts';
 import type { Intent } from './phrases.ts';
 import { type Wishes, wishesOf } from './wishes.ts';
@@ -69,46 +68,6 @@ describe('intents by rule', () => {
     assert.equal(codeIn('use the code summer-5'), 'summer-5');
     assert.equal(codeIn('do you have a code for me'), undefined);
     assert.equal(codeIn('DO YOU DELIVER?'), undefined);
-  });
-});
-
-describe('the basket of a conversation', () => {
-  const said = (...texts: string[]) => texts.map((text) => ({ role: 'user' as const, text }));
-
-  it('reads quantities, wishes for an item, and several items at once', () => {
-    assert.deepEqual(
-      linesIn('I would like 2 x Margherita without basil, one cola and three portions of fries, please'),
-      [
-        { words: 'margherita', quantity: 2, notes: 'without basil' },
-        { words: 'cola', quantity: 1 },
-        { words: 'fries', quantity: 3 },
-      ],
-    );
-  });
-
-  it('grows, shrinks, and takes a code', () => {
-    const { lines, promoCode } = basketOf(
-      said(
-        'Order two margheritas',
-        'add a cola',
-        'add another margherita',
-        'remove the cola',
-        'use code SAVE10',
-      ),
-    );
-    assert.deepEqual(lines, [{ words: 'margheritas', quantity: 3 }]);
-    assert.equal(promoCode, 'SAVE10');
-  });
-
-  it('knows what “it” was, and is empty once the order is placed', () => {
-    const talk = [
-      { role: 'user' as const, text: 'How much is the tiramisu?' },
-      { role: 'assistant' as const, text: 'Tiramisù costs 6.90 € [1].' },
-      { role: 'user' as const, text: "I'll take two of them" },
-    ];
-    assert.deepEqual(basketOf(talk).lines, [{ words: 'Tiramisù', quantity: 2 }]);
-    const placed = { role: 'assistant' as const, text: 'Your order is placed: number 1, 13.80 EUR in all.' };
-    assert.deepEqual(basketOf([...talk, placed]).lines, []);
   });
 });
 

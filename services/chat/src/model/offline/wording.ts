@@ -75,6 +75,26 @@ export function namesSaid(answer: string): string[] {
   );
 }
 
+/** A question of ours which of several dishes is meant. */
+export type Which = { words: string; names: string[] };
+
+// As order.ts puts it.
+export function whichIn(answer: string): Which | undefined {
+  const words = /^(?:Which “(.+?)” do you mean|Welches „(.+?)“ meinen Sie)\?/m.exec(answer);
+  return words === null ? undefined : { words: words[1] ?? words[2] ?? '', names: namesSaid(answer) };
+}
+
+/** What an answer of ours said cannot be ordered. */
+export function refusedIn(answer: string): string[] {
+  const unknown = /^(?:I find no “(.+?)” on the menu|„(.+?)“ finde ich nicht auf der Karte)/m.exec(answer);
+  if (unknown !== null) return [unknown[1] ?? unknown[2] ?? ''];
+  const soldOut = /^(?:Sold out at the moment|Zurzeit ausverkauft): (.+?)(?:\. Nothing|\. Bestellt)/m.exec(
+    answer,
+  );
+  const list = soldOut?.[1]?.replace(/ \[\d+\]/g, '') ?? '';
+  return list.split(/, | and | und /).filter((name) => name !== '');
+}
+
 export const offlineNote = {
   en: 'Offline mode: no language model is set up, so I answer with sentences of the sources and by rules.',
   de: 'Offline-Modus: Es ist kein Sprachmodell eingerichtet; ich antworte mit Sätzen der Quellen und nach Regeln.',
