@@ -65,6 +65,8 @@ CREATE TABLE chat.turn (
   end_sequence      int,
   -- The wish is never taken back: a worker that takes the turn over sees it too.
   stop_requested_at timestamptz,
+  -- When it was last asked for: a decision can be asked to be carried out again.
+  requested_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   started_at        timestamptz,
   finished_at       timestamptz,
   created_at        timestamptz NOT NULL DEFAULT now(),
@@ -76,7 +78,7 @@ CREATE INDEX turn_of_conversation ON chat.turn (conversation_id, id DESC);
 CREATE UNIQUE INDEX turn_of_approval ON chat.turn (approval_id) WHERE approval_id IS NOT NULL;
 -- The limit per tenant counts them, the sweeper looks for old ones.
 CREATE INDEX turn_open_of_tenant ON chat.turn (tenant_id) WHERE state IN ('requested', 'running');
-CREATE INDEX turn_open ON chat.turn (created_at) WHERE state IN ('requested', 'running');
+CREATE INDEX turn_open ON chat.turn (requested_at) WHERE state IN ('requested', 'running');
 
 DO $$
 DECLARE

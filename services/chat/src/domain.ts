@@ -70,7 +70,8 @@ export type Turn = {
   generation: number;
   error_code: FailureCode | null;
   stop_requested_at: Date | null;
-  created_at: Date;
+  /** Also when it was asked for again. */
+  requested_at: Date;
 };
 
 /** Why a turn failed, as message_failed tells it. */

@@ -65,6 +65,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const codec = createCodec({ registryUrl: config.registryUrl });
   const requests = await createTurnRequests(codec, {
     openTurnsMax: config.rateLimits ? config.tenantTurnsMax : unlimited,
+    openTurnsOfUserMax: config.rateLimits ? config.userTurnsMax : unlimited,
   });
   const conversations = conversationStore(pool);
   const live = own(

@@ -22,7 +22,7 @@ export type CompletionParts = {
   model: Model;
   retriever: Retriever;
   budgets: Budgets;
-  /** `assistant`, with the places tenant_name, today and knowledge. */
+  /** `assistant`, with the places today and knowledge. */
   prompt: Prompt;
   limits: Omit<WindowLimits, 'modelTokens'>;
 };
@@ -132,7 +132,6 @@ function fitted(
     const knowledge = found.slice(0, kept);
     const rendered = knowledge.map((chunk, i) => renderChunk(chunk, i + 1)).join('\n\n');
     const own = prompt.render({
-      tenant_name: 'the restaurant',
       today,
       knowledge: kept === 0 ? nothingFound : rendered,
     });

@@ -18,7 +18,7 @@ const answerMax = 2_000;
 
 /** Undefined when the rules should decide. */
 export async function analysedBy(
-  { parts, signal, tenant_id, user_id, conversation_id, turn_id }: ToolContext,
+  { parts, signal, spent, tenant_id, user_id, conversation_id, turn_id }: ToolContext,
   said: readonly Said[],
 ): Promise<Analysis | undefined> {
   const { model, prompts } = parts;
@@ -43,6 +43,7 @@ export async function analysedBy(
     });
     for await (const event of events) {
       if (event.kind === 'text') text += event.text;
+      if (event.kind === 'end') spent?.(event.usage);
       if (text.length > answerMax) break;
     }
   } catch (error) {

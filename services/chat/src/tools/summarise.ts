@@ -51,6 +51,7 @@ async function byModel(context: ToolContext, material: Material): Promise<string
   });
   for await (const event of events) {
     if (event.kind === 'text') text += event.text;
+    if (event.kind === 'end') context.spent?.(event.usage);
     if (text.length > summaryMax * 2) break;
   }
   return isDocuments ? renumbered(text, material.numbers) : text;

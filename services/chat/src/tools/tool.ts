@@ -2,6 +2,7 @@
 import type { Pool } from '@ragline/postgres/pool';
 import type { Role } from '@ragline/web/principal';
 import type { z } from 'zod';
+import type { Usage } from '../domain.ts';
 import type { Model } from '../model/model.ts';
 import type { Prompts } from '../model/prompts.ts';
 import type { Chunk, Retriever } from '../retrieval/retrieve.ts';
@@ -41,6 +42,8 @@ export type ToolCaller = {
    * Without one the tool counts from 1.
    */
   cite?: (chunks: readonly Chunk[]) => number[];
+  /** Told what a model has used that a tool asked. */
+  spent?: (usage: Usage) => void;
 };
 
 export type ToolContext = ToolCaller & {

@@ -25,7 +25,7 @@ export type AnswerParts = {
   model: Model;
   retriever: Retriever;
   tools: Tools;
-  /** `assistant`, with the places tenant_name, today and knowledge. */
+  /** `assistant`, with the places today and knowledge. */
   prompt: Prompt;
   limits: Omit<WindowLimits, 'modelTokens'>;
   failpoint: Failpoint;
@@ -42,6 +42,8 @@ const roundsMax = 6;
 const callsMax = 8;
 const contentMax = 60_000;
 const sourcesMax = 8;
+const nameMax = 64;
+const idMax = 200;
 const silent = 'Sorry, I have no answer to that.';
 
 /**
@@ -75,7 +77,7 @@ export async function answer(
     const startedAt = performance.now();
     const window = fitWindow(
       {
-        system: (knowledge) => prompt.render({ tenant_name: 'the restaurant', today, knowledge }),
+        system: (knowledge) => prompt.render({ today, knowledge }),
         toolTokens: offered.length === 0 ? 0 : countTokens(JSON.stringify(offered)),
         summary: history.summary,
         chunks: shownFirst,
@@ -235,7 +237,9 @@ async function listen(
       }
     }
   } finally {
-    addUsage(draft, used ?? estimate(said.text));
+    // A model that said nothing was not there, or refused: nobody pays for that.
+    const isBegun = said.text !== '' || said.calls.length > 0;
+    if (used !== undefined || isBegun) addUsage(draft, used ?? estimate(said.text));
     // Not awaited: a generator that hangs would not let go.
     void Promise.resolve(iterator.return?.()).catch(() => {});
   }
@@ -250,21 +254,24 @@ async function callTools(
   stream: TurnStream,
   signal: AbortSignal,
 ): Promise<ChatMessage[]> {
+  const spent = (usage: Usage) => addUsage(draft, usage);
   const round: ChatMessage[] = [{ role: 'assistant', content: text, tool_calls: calls }];
   for (const [i, call] of calls.entries()) {
     if (i >= callsMax) {
       round.push({ role: 'tool', tool_call_id: call.id, content: '{"error":"Too many calls at a time."}' });
       continue;
     }
-    stream.event({ event_type: 'tool_started', tool: call.name, call_id: call.id });
+    // The model's words, whatever it wrote there.
+    const [tool, call_id] = [call.name.slice(0, nameMax), call.id.slice(0, idMax)];
+    stream.event({ event_type: 'tool_started', tool, call_id });
     await failpoint('tool');
     const startedAt = performance.now();
-    const outcome = await orCut(signal, tools.call(call, { ...caller, signal, cite }));
+    const outcome = await orCut(signal, tools.call(call, { ...caller, signal, cite, spent }));
     await failpoint('tool_called');
     stream.event({
       event_type: 'tool_finished',
-      tool: call.name,
-      call_id: call.id,
+      tool,
+      call_id,
       ok: outcome.ok,
       summary: outcome.summary,
       duration_ms: since(startedAt),

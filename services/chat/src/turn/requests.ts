@@ -25,12 +25,13 @@ export type Requested = {
 
 export type TurnRequests = Awaited<ReturnType<typeof createTurnRequests>>;
 
+/** Turns that may wait or run at a time, of a tenant and of one user. */
+export type OpenTurnLimits = { openTurnsMax: number; openTurnsOfUserMax?: number };
+
 /**
  * Looks the schema up, so that no transaction waits for the registry; rejects while it cannot answer.
- *
- * @param openTurnsMax turns of a tenant that may wait or run at a time; beyond it `rate_limited`
  */
-export async function createTurnRequests(codec: Codec, { openTurnsMax }: { openTurnsMax: number }) {
+export async function createTurnRequests(codec: Codec, limits: OpenTurnLimits) {
   const encode = await codec.encoder('chat_request_v1');
 
   async function append(client: Client, event: ChatRequestEvent): Promise<void> {
@@ -53,14 +54,14 @@ export async function createTurnRequests(codec: Codec, { openTurnsMax }: { openT
      * Asks for an answer: the message, the answer to be, the turn and its record.
      *
      * Throws problems: `not_found` for a conversation that is not the user's, `rate_limited` when too many turns of
-     * the tenant are open (a few more can slip through side by side).
+     * the tenant or the user are open (a few more can slip through side by side).
      */
     async requestTurn(
       client: Client,
       { who, conversation_id, content }: { who: Who; conversation_id: string; content: string },
     ): Promise<Requested> {
       const { tenant_id, user_id } = who;
-      await requireRoom(client, tenant_id, openTurnsMax);
+      await requireRoom(client, who, limits);
       const last = await takePositions(client, { who, conversation_id, title: titleFrom(content) }, 2);
       const ids = { turn_id: randomUUIDv7(), message_id: randomUUIDv7(), answer_id: randomUUIDv7() };
       await client.query({
@@ -94,8 +95,8 @@ export async function createTurnRequests(codec: Codec, { openTurnsMax }: { openT
 
     /**
      * Asks for what a decision brings with it: the order that was approved, or word that it was not.
-     * A second time, or side by side with another, gives the turn of the first; one that failed because the orders
-     * service was away is tried again. `message_id` is the answer's.
+     * A second time, or side by side with another, gives the turn of the first; one that failed is run again, whatever
+     * it failed of: the caller asks again only for what has no outcome yet. `message_id` is the answer's.
      */
     async requestApproval(
       client: Client,
@@ -107,9 +108,14 @@ export async function createTurnRequests(codec: Codec, { openTurnsMax }: { openT
       const { rows } = await client.query<{ turn_id: string; message_id: string; reopened: boolean }>({
         name: 'chat_turn_of_approval',
         text: `WITH reopened AS (
-                 UPDATE chat.turn SET state = 'requested', error_code = NULL, started_at = NULL, finished_at = NULL
-                  WHERE tenant_id = $1 AND approval_id = $2 AND state = 'failed' AND error_code = 'orders_unavailable'
-                 RETURNING id)
+                 UPDATE chat.turn
+                    SET state = 'requested', error_code = NULL, started_at = NULL, finished_at = NULL,
+                        requested_at = clock_timestamp()
+                  WHERE tenant_id = $1 AND approval_id = $2 AND state = 'failed'
+                 RETURNING id, answer_id),
+               answer AS (
+                 UPDATE chat.message m SET state = 'pending', error_code = NULL, completed_at = NULL
+                   FROM reopened WHERE m.tenant_id = $1 AND m.id = reopened.answer_id)
                SELECT id AS turn_id, answer_id AS message_id, id IN (SELECT id FROM reopened) AS reopened
                  FROM chat.turn WHERE tenant_id = $1 AND approval_id = $2`,
         values: [tenant_id, approval_id],
@@ -193,13 +199,18 @@ function eventBase(
   return { event_id: randomUUIDv7(), event_type, occurred_at, tenant_id, user_id, conversation_id };
 }
 
-async function requireRoom(client: Client, tenantId: string, openTurnsMax: number): Promise<void> {
-  const { rowCount } = await client.query({
+async function requireRoom(
+  client: Client,
+  { tenant_id, user_id }: Who,
+  { openTurnsMax, openTurnsOfUserMax = openTurnsMax }: OpenTurnLimits,
+): Promise<void> {
+  const { rows } = await client.query<{ user_id: string }>({
     name: 'chat_open_turns',
-    text: `SELECT FROM chat.turn WHERE tenant_id = $1 AND state IN ('requested', 'running') LIMIT $2`,
-    values: [tenantId, openTurnsMax],
+    text: `SELECT user_id FROM chat.turn WHERE tenant_id = $1 AND state IN ('requested', 'running') LIMIT $2`,
+    values: [tenant_id, openTurnsMax],
   });
-  if ((rowCount ?? 0) < openTurnsMax) return;
+  const own = rows.filter((it) => it.user_id === user_id).length;
+  if (rows.length < openTurnsMax && own < openTurnsOfUserMax) return;
   throw problem('rate_limited', 'Too many questions wait for an answer.', {
     headers: { 'retry-after': '2' },
   });

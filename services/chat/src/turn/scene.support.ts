@@ -31,7 +31,7 @@ export const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 export const limits = { tokensMax: 8_000, answerTokens: 500, knowledgeTokens: 1_500, historyTokens: 2_000 };
 
-export const testPrompt = promptOf('assistant', '{{tenant_name}} {{today}}\n{{knowledge}}');
+export const testPrompt = promptOf('assistant', '{{today}}\n{{knowledge}}');
 
 export type TurnScene = Awaited<ReturnType<typeof openTurnScene>>;
 export type Behaviour = {

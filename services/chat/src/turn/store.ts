@@ -11,7 +11,7 @@ export type Claim =
   | { kind: 'claimed'; turn: Turn; question: string; history: History }
   /** It has come to an end before; the end can be told again. */
   | { kind: 'ended'; turn: Turn; answer: Message; sequence: number }
-  /** There is no such turn: its conversation was erased. */
+  /** There is no such turn that could be claimed: it is not to be seen yet, or its conversation was erased. */
   | { kind: 'gone' };
 
 export type History = {
@@ -44,22 +44,28 @@ export type TurnStore = ReturnType<typeof turnStore>;
 const historyMax = 40;
 
 const turnColumns = `id, conversation_id, tenant_id, user_id, roles, kind, message_id, answer_id, approval_id, state,
-  generation, error_code, stop_requested_at, created_at`;
+  generation, error_code, stop_requested_at, requested_at`;
 
 export function turnStore(pool: Pool) {
   return {
     /** Makes the turn this worker's: from now on what an older one writes changes nothing. */
     claim(tenantId: string, turnId: string, worker: string): Promise<Claim> {
       return inTenant(pool, tenantId, async (client): Promise<Claim> => {
-        const { rows } = await client.query<Turn & { question: string }>({
-          name: 'chat_claim_turn',
-          text: claimSql,
-          values: [tenantId, turnId, worker],
-        });
-        const [claimed] = rows;
-        if (claimed === undefined) return readEnded(client, tenantId, turnId);
-        const { question, ...turn } = claimed;
-        return { kind: 'claimed', turn, question, history: await readHistory(client, turn) };
+        for (;;) {
+          const { rows } = await client.query<Turn & { question: string }>({
+            name: 'chat_claim_turn',
+            text: claimSql,
+            values: [tenantId, turnId, worker],
+          });
+          const [claimed] = rows;
+          if (claimed !== undefined) {
+            const { question, ...turn } = claimed;
+            return { kind: 'claimed', turn, question, history: await readHistory(client, turn) };
+          }
+          const found = await readEnded(client, tenantId, turnId);
+          // An open one was committed, or opened again, between the two looks.
+          if (found !== 'open') return found;
+        }
       });
     },
 
@@ -121,8 +127,8 @@ export function turnStore(pool: Pool) {
           name: 'chat_stale_turns',
           text: `SELECT id, tenant_id FROM chat.turn
                   WHERE state IN ('requested', 'running')
-                    AND coalesce(started_at + make_interval(secs => $2), created_at + make_interval(secs => $1)) < now()
-                  ORDER BY created_at LIMIT 100`,
+                    AND coalesce(started_at + make_interval(secs => $2), requested_at + make_interval(secs => $1)) < now()
+                  ORDER BY requested_at LIMIT 100`,
           values: [requestedMs / 1_000, runningMs / 1_000],
         });
         return rows;
@@ -146,7 +152,7 @@ export function turnStore(pool: Pool) {
                     SET generation = generation + 1, state = 'failed', error_code = $3, end_sequence = 1,
                         finished_at = clock_timestamp()
                   WHERE tenant_id = $1 AND id = $2 AND state IN ('requested', 'running')
-                    AND coalesce(started_at + make_interval(secs => $5), created_at + make_interval(secs => $4)) < now()
+                    AND coalesce(started_at + make_interval(secs => $5), requested_at + make_interval(secs => $4)) < now()
               RETURNING ${turnColumns}`,
           values: [tenant_id, id, errorCode, limits.requestedMs / 1_000, limits.runningMs / 1_000],
         });
@@ -198,7 +204,7 @@ const finishSql = `
     .map((column) => `m.${column}`)
     .join(', ')}`;
 
-async function readEnded(client: Client, tenantId: string, turnId: string): Promise<Claim> {
+async function readEnded(client: Client, tenantId: string, turnId: string): Promise<Claim | 'open'> {
   const { rows } = await client.query<Turn & { end_sequence: number | null }>({
     name: 'chat_ended_turn',
     text: `SELECT ${turnColumns}, end_sequence FROM chat.turn WHERE tenant_id = $1 AND id = $2`,
@@ -206,6 +212,7 @@ async function readEnded(client: Client, tenantId: string, turnId: string): Prom
   });
   const [found] = rows;
   if (found === undefined) return { kind: 'gone' };
+  if (found.state === 'requested' || found.state === 'running') return 'open';
   const { end_sequence, ...turn } = found;
   const { rows: answers } = await client.query<MessageRow>({
     name: 'chat_message',

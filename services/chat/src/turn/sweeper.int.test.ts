@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
 import { after, before, describe, it } from 'mocha';
 import { openTurnScene, quiet, type TurnScene } from './scene.support.ts';
 import { endDeadTurn, sweep } from './sweeper.ts';
@@ -32,7 +33,7 @@ describe('turns that nobody comes back to', function () {
     const [waiting, running, young] = [await asked(), await asked(), await asked()];
     await scene.store.claim(running.who.tenant_id, running.turn_id, 'dead');
     await scene.owner.query(
-      `UPDATE chat.turn SET created_at = now() - interval '2 minutes', started_at = started_at - interval '2 minutes'
+      `UPDATE chat.turn SET requested_at = now() - interval '2 minutes', started_at = started_at - interval '2 minutes'
         WHERE id = ANY($1)`,
       [[waiting.turn_id, running.turn_id]],
     );
@@ -51,15 +52,34 @@ describe('turns that nobody comes back to', function () {
 
   it('are not ended in silence: what cannot be told is not kept either', async () => {
     const { who, answer_id, turn_id } = await asked();
-    await scene.owner.query(`UPDATE chat.turn SET created_at = now() - interval '2 minutes' WHERE id = $1`, [
-      turn_id,
-    ]);
+    await scene.owner.query(
+      `UPDATE chat.turn SET requested_at = now() - interval '2 minutes' WHERE id = $1`,
+      [turn_id],
+    );
     const { sweeping } = await parts();
     const mute = { end: () => Promise.reject(new Error('Kafka is away')) };
     await assert.rejects(sweep({ ...sweeping, publisher: mute }), /Kafka is away/);
     assert.equal((await scene.message(who, answer_id)).state, 'pending');
     await sweep(sweeping);
     assert.equal((await scene.message(who, answer_id)).state, 'failed');
+  });
+
+  it('are given time again when their decision is sent again', async () => {
+    const who = scene.aUser();
+    const conversation = await scene.open(who);
+    const approval = randomUUIDv7();
+    const decided = await scene.decide(who, conversation, approval);
+    await scene.owner.query(
+      `UPDATE chat.turn SET requested_at = now() - interval '2 minutes', created_at = now() - interval '2 minutes'
+        WHERE id = $1`,
+      [decided.turn_id],
+    );
+    const { sweeping } = await parts();
+    assert.equal(await sweep(sweeping), 1);
+    const again = await scene.decide(who, conversation, approval);
+    assert.equal(await sweep(sweeping), 0);
+    assert.equal((await scene.message(who, decided.answer_id)).state, 'pending');
+    assert.equal(await (await scene.worker()).handle(again.record), 'completed');
   });
 
   it('are ended at once when their record becomes a dead letter, and begun again by its replay', async () => {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
+import type { Pool } from '@ragline/postgres/pool';
 import { after, before, describe, it } from 'mocha';
 import { eventually } from '../../../../tests/support/eventually.ts';
 import { ModelError, type ModelEvent } from '../model/model.ts';
+import { createTurnRequests } from './requests.ts';
 import { aRetriever, openTurnScene, type TurnScene } from './scene.support.ts';
+import { turnStore } from './store.ts';
 import { aChunk, aModel, calling, ended, saying } from './turn.support.ts';
 
 describe('answering a turn', function () {
@@ -166,6 +169,17 @@ describe('answering a turn', function () {
     );
   });
 
+  it('books nothing for a model that said nothing, and what the window took for one that broke off', async () => {
+    const usageOf = async (...pieces: string[]) => {
+      const { who, record, answer_id } = await asked();
+      const model = aModel(() => failing(new ModelError('model_unavailable', ''), ...pieces));
+      await (await scene.worker({ model })).handle(record);
+      return (await scene.message(who, answer_id)).usage;
+    };
+    assert.equal(await usageOf(), null);
+    assert.ok(((await usageOf('We are'))?.input_tokens ?? 0) > 0);
+  });
+
   it('shows the model earlier questions and answers, and not those that failed', async () => {
     const { who, conversation, record } = await asked('First question');
     await (await scene.worker({ model: aModel(() => saying('First answer')) })).handle(record);
@@ -242,6 +256,51 @@ describe('answering a turn', function () {
     assert.equal((await scene.message(who, answer_id)).state, 'completed');
   });
 
+  it('claims a turn whose commit shows after it has looked, and before it looks how the turn ended', async () => {
+    const who = scene.aUser();
+    const conversation = await scene.open(who);
+    const { promise: looked, resolve: commit } = Promise.withResolvers<void>();
+    const { promise: asked, resolve: isAsked } = Promise.withResolvers<string>();
+    const asking = scene.inTenant(who, async (client) => {
+      const ids = await scene.requests.requestTurn(client, {
+        who,
+        conversation_id: conversation,
+        content: 'Hello?',
+      });
+      isAsked(ids.turn_id);
+      await looked;
+    });
+    const store = turnStore(
+      pausing(scene.pool, 'chat_claim_turn', () => {
+        commit();
+        return asking;
+      }),
+    );
+    assert.equal((await store.claim(who.tenant_id, await asked, 'test')).kind, 'claimed');
+  });
+
+  for (const error_code of ['orders_unavailable', 'expired', 'turn_deadline', 'internal_error']) {
+    it(`carries a decision out after all that was sent again when it had failed: ${error_code}`, async () => {
+      const who = scene.aUser();
+      const conversation = await scene.open(who);
+      const approval = randomUUIDv7();
+      const first = await scene.decide(who, conversation, approval);
+      const { turn_id, answer_id } = first;
+      await scene.owner.query("UPDATE chat.turn SET state = 'failed', error_code = $2 WHERE id = $1", [
+        turn_id,
+        error_code,
+      ]);
+      await scene.owner.query(
+        "UPDATE chat.message SET state = 'failed', error_code = $2, completed_at = now() WHERE id = $1",
+        [answer_id, error_code],
+      );
+      const again = await scene.decide(who, conversation, approval);
+      assert.notEqual(again.record.event_id, first.record.event_id);
+      assert.deepEqual(failure(await scene.message(who, answer_id)), ['pending', null]);
+      assert.equal(await (await scene.worker()).handle(again.record), 'completed');
+    });
+  }
+
   it('has nothing to do for an old record whose turn is gone', async () => {
     const { record } = await asked();
     const old = new Date(Date.now() - 3_600_000).toISOString();
@@ -257,6 +316,21 @@ describe('answering a turn', function () {
     await assert.rejects(scene.ask(who, conversation), { code: 'rate_limited' });
     await (await scene.worker()).handle(first.record);
     await scene.ask(who, conversation);
+  });
+
+  it('refuses a user who has too many open, and nobody else of the tenant', async () => {
+    const who = scene.aUser();
+    const neighbour = { ...scene.aUser(), tenant_id: who.tenant_id };
+    const limited = await createTurnRequests(scene.codec, { openTurnsMax: 20, openTurnsOfUserMax: 3 });
+    const ask = async (asking: typeof who) => {
+      const conversation_id = await scene.open(asking);
+      return scene.inTenant(asking, (client) =>
+        limited.requestTurn(client, { who: asking, conversation_id, content: 'Hello?' }),
+      );
+    };
+    for (let i = 0; i < 3; i += 1) await ask(who);
+    await assert.rejects(ask(who), { code: 'rate_limited' });
+    await ask(neighbour);
   });
 
   it('takes no message of anybody but the owner', async () => {
@@ -283,6 +357,33 @@ describe('answering a turn', function () {
       );
   }
 });
+
+/** After the named statement the transaction waits for what `wait` gives. */
+function pausing(pool: Pool, name: string, wait: () => Promise<unknown>): Pool {
+  return new Proxy(pool, {
+    get(target, key) {
+      if (key !== 'connect') return Reflect.get(target, key);
+      return async () => {
+        const client = await target.connect();
+        const query = client.query.bind(client) as (...of: unknown[]) => Promise<unknown>;
+        const paused = async (...of: unknown[]) => {
+          const result = await query(...of);
+          const [config] = of;
+          if (typeof config === 'object' && config !== null && 'name' in config && config.name === name)
+            await wait();
+          return result;
+        };
+        return new Proxy(client, {
+          get: (own, it) => {
+            if (it === 'query') return paused;
+            const value: unknown = Reflect.get(own, it);
+            return typeof value === 'function' ? value.bind(own) : value;
+          },
+        });
+      };
+    },
+  });
+}
 
 const failure = ({ state, error_code }: { state: string; error_code: string | null }) => [state, error_code];
 

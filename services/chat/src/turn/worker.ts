@@ -86,7 +86,7 @@ export function createWorker(parts: WorkerParts) {
       }
       run.began(claim.turn.generation);
       const draft = newDraft();
-      draft.latency.queue_ms = Math.max(0, startedAt - claim.turn.created_at.getTime());
+      draft.latency.queue_ms = Math.max(0, startedAt - claim.turn.requested_at.getTime());
       draft.latency.claim_ms = Date.now() - startedAt;
       const { kind, generation } = claim.turn;
       const attributes = {
@@ -183,11 +183,11 @@ export function createWorker(parts: WorkerParts) {
     stream: TurnStream,
     once: Handled['once'] | undefined,
   ): Promise<Message | undefined> {
-    const { created_at, tenant_id } = turn;
+    const { requested_at, tenant_id } = turn;
     const firstTextAt = stream.firstTextAt();
     if (firstTextAt !== undefined)
-      draft.latency.first_text_ms = Math.max(0, firstTextAt - created_at.getTime());
-    draft.latency.total_ms = Math.max(0, Date.now() - created_at.getTime());
+      draft.latency.first_text_ms = Math.max(0, firstTextAt - requested_at.getTime());
+    draft.latency.total_ms = Math.max(0, Date.now() - requested_at.getTime());
     const kept: KeptAnswer = {
       ...draft,
       state: end.state,
