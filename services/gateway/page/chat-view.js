@@ -23,7 +23,9 @@ const failures = {
   expired: 'Nobody answered in time. Please ask again.',
 };
 
-export const failureText = (code) => failures[code] ?? 'Something went wrong here. Please ask again.';
+/** @param {string} code @param {boolean} isOrder whether it is a decision's answer, which cannot be asked for again */
+export const failureText = (code, isOrder = false) =>
+  isOrder ? failures.orders_unavailable : (failures[code] ?? 'Something went wrong here. Please ask again.');
 
 /**
  * @param {object} message as chat-talk.js keeps it
@@ -124,7 +126,7 @@ const approvalWords = {
 };
 
 function approvalCard({ approval_id, quote, state, error }, { onDecide }) {
-  const { items, currency, subtotal, discount, total, promo_code } = quote;
+  const { items, currency, subtotal, discount, total, promo_code, notes } = quote;
   const titleId = `approval-${approval_id}`;
   const line = (what, amount, className) => [
     element('dt', { class: className }, what),
@@ -160,6 +162,8 @@ function approvalCard({ approval_id, quote, state, error }, { onDecide }) {
     { class: 'approval', 'aria-labelledby': titleId, data: { approval: approval_id, state } },
     element('h2', { id: titleId }, 'Shall this be ordered?'),
     element('dl', {}, ...rows),
+    // Nobody approves what he has not seen.
+    notes ? element('p', { class: 'notes' }, `Note for the order: ${notes}`) : undefined,
     isOpen
       ? element(
           'div',
@@ -172,11 +176,13 @@ function approvalCard({ approval_id, quote, state, error }, { onDecide }) {
   );
 }
 
-function failure({ error_code }, { onAgain }) {
+function failure({ error_code, approval_id }, { onAgain }) {
+  // The answer to a decision has no question of its own.
+  const isOrder = onAgain === undefined && Boolean(approval_id);
   return element(
     'div',
     { class: 'failure' },
-    element('p', { class: 'error' }, failureText(error_code)),
+    element('p', { class: 'error' }, failureText(error_code, isOrder)),
     onAgain
       ? element('button', { type: 'button', class: 'quiet', onclick: onAgain }, 'Ask again')
       : undefined,

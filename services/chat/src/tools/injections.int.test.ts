@@ -3,6 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { inTenant, type Pool } from '@ragline/postgres/pool';
 import { poolOf } from '@ragline/postgres/testing';
 import { after, before, describe, it } from 'mocha';
+import { z } from 'zod';
 import { type FakeOrders, startFakeOrders } from '../../../../tests/support/fake-orders.ts';
 import type { Kind } from '../retrieval/retrieve.ts';
 import { type Injection, injections } from './injections.support.ts';
@@ -67,6 +68,12 @@ describe('instructions in what a model reads', function () {
         .filter((it) => it.method === 'POST' && it.path === '/v1/orders');
       assert.deepEqual(writes, []);
       assert.ok(!fake.placed.some(({ user_id }) => user_id === mine.user_id));
+      // What the customer is shown has every word that the text had the model write.
+      const shown = outcomes.flatMap((it) => (it.ok && it.approval ? [it.approval] : []));
+      for (const { approval_id, quote } of shown) {
+        const kept = (await approvalsOf(mine)).find(({ id }) => id === approval_id);
+        assert.deepEqual(writtenIn(quote), writtenIn(JSON.parse(kept?.order_request ?? '')));
+      }
       // No token ever reaches the model, so that it has none to give away.
       assert.ok(!outcomes.some(({ content }) => content.includes('quote_token":"')));
       const waiting = await approvalsOf(mine);
@@ -123,8 +130,15 @@ describe('instructions in what a model reads', function () {
 
   async function approvalsOf({ tenant_id, conversation_id }: Conversation) {
     const { rows } = await inTenant(pool, tenant_id, (client) =>
-      client.query<{ id: string; state: string; user_id: string; total: number; quantity: number }>(
-        `SELECT id, state, user_id, (quote ->> 'total')::int AS total, (quote #>> '{items,0,quantity}')::int AS quantity
+      client.query<{
+        id: string;
+        state: string;
+        user_id: string;
+        total: number;
+        quantity: number;
+        order_request: string;
+      }>(
+        `SELECT id, state, user_id, order_request, (quote ->> 'total')::int AS total, (quote #>> '{items,0,quantity}')::int AS quantity
            FROM chat.approval WHERE conversation_id = $1`,
         [conversation_id],
       ),
@@ -132,3 +146,11 @@ describe('instructions in what a model reads', function () {
     return rows;
   }
 });
+
+/** The words of an order that are free: what a hostile text could have put there. */
+const writtenIn = (order: unknown) => {
+  const { notes, items } = written.parse(order);
+  return [notes, ...items.map((it) => it.notes)];
+};
+const note = z.string().nullable();
+const written = z.object({ notes: note, items: z.array(z.object({ notes: note })) });
