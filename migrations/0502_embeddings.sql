@@ -24,6 +24,10 @@ DECLARE
   v_table text := 'embedding_' || left(trim(BOTH '_' FROM regexp_replace(lower(p_id), '[^a-z0-9]+', '_', 'g')), 40);
   v_known chat.embedding_model;
 BEGIN
+  -- Ids that are told apart by what a table's name has no room or no letters for.
+  IF v_table <> 'embedding_' || p_id THEN
+    v_table := v_table || '_' || left(md5(p_id), 8);
+  END IF;
   PERFORM pg_advisory_xact_lock(hashtextextended('chat.embedding_model', 0));
   SELECT * INTO v_known FROM chat.embedding_model WHERE id = p_id;
   IF FOUND THEN
@@ -165,7 +169,7 @@ BEGIN
       FROM near
       JOIN chat.%2$I e ON e.chunk_id = near.chunk_id
       JOIN chat.chunk c ON c.id = near.chunk_id AND c.tenant_id = $1
-      JOIN chat.source s ON s.tenant_id = $1 AND s.id = c.source_id
+      JOIN chat.source s ON s.tenant_id = $1 AND s.id = c.source_id AND s.deleted_at IS NULL
      ORDER BY near.distance, c.id$sql$, v_near, v_table)
     USING p_tenant, p_query, p_limit, p_available, p_kinds, p_categories, p_min_price, p_max_price, p_tags, p_without;
 END

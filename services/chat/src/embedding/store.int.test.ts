@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { inTenant, inTransaction } from '@ragline/postgres/pool';
 import { after, before, describe, it } from 'mocha';
+import { claimChunks } from '../knowledge/claims.ts';
 import { log, startWorld, type World } from '../retrieval/retrieval.support.ts';
 import { prepareModels } from './prepare.ts';
 import { embeddingStore } from './store.ts';
@@ -54,6 +55,40 @@ describe('models and their vectors in Postgres', function () {
     assert.ok(await inTransaction(pool, (client) => embeddingStore.activate(client, embedder.model.id)));
     assert.deepEqual(await states(), { words: 'active', 'green:words': 'filling' });
     assert.equal((await world.retriever().retrieve({ tenant_id, query: 'tea' })).chunks.length, 1);
+  });
+
+  it('keeps models apart whose ids begin alike, or differ in signs alone', async () => {
+    const { model } = createWordEmbedder();
+    const of = (layers: number, dimensions: number) =>
+      `openai:sentence-transformers/all-MiniLM-L${layers}-v2:${dimensions}`;
+    const ids = [of(6, 384), of(12, 384), of(12, 768), 'a:b', 'A:b', 'a_b'];
+    const tables = new Set<string>();
+    for (const id of ids) {
+      tables.add(await embeddingStore.register(world.pool, { ...model, id, version: id }));
+    }
+    assert.equal(tables.size, ids.length);
+    for (const id of ids) await world.owner.query('DELETE FROM chat.embedding_model WHERE id = $1', [id]);
+    for (const table of tables) await world.owner.query(`DROP TABLE chat."${table}"`);
+  });
+
+  it("names each tenant's newest chunks first, and none that somebody has claimed", async () => {
+    const [heap, other] = [randomUUID(), randomUUID()];
+    const model = createWordEmbedder({ id: 'fair' }).model;
+    const many = await world.add(
+      Array.from({ length: 50 }, (_, n) => ({ tenant_id: heap, text: `tea ${n}` })),
+    );
+    const [one] = await world.add([{ tenant_id: other, text: 'the last' }]);
+    await embeddingStore.register(world.pool, model);
+    await inTransaction(world.pool, async (client) => {
+      await client.query("SELECT set_config('ragline.scope', 'operator', true)");
+      const missing = await embeddingStore.missing(client, model.id, 10);
+      assert.ok(missing.some(({ id }) => id === one));
+      assert.ok(missing.some(({ id }) => id === many.toSorted().at(-1)));
+      const claimed = await claimChunks(client, model.id, missing, { batchSize: 5, leaseMs: 60_000 });
+      assert.deepEqual(claimed, missing.slice(0, 5));
+      const next = await embeddingStore.missing(client, model.id, 10);
+      assert.ok(next.every(({ id }) => !claimed.some((it) => it.id === id)));
+    });
   });
 
   it('leaves out the vector of a text that the chunk no longer has', async () => {

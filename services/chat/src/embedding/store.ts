@@ -79,14 +79,25 @@ export const embeddingStore = {
     return rowCount ?? 0;
   },
 
-  /** Chunks without a vector of their present text; of all whom the transaction may see, in no order. */
+  /**
+   * Chunks without a vector of their present text that nobody has claimed; of all whom the transaction may see: each
+   * tenant's newest, then each one's next, so that nobody waits behind another's heap.
+   */
   async missing(client: Db, modelId: string, limit: number): Promise<MissingVector[]> {
     const table = await tableOf(client, modelId);
     const { rows } = await client.query<MissingVector>(
       `SELECT c.id, c.tenant_id, c.header, c.text, c.content_hash
-         FROM chat.chunk c LEFT JOIN chat.${table} e ON e.chunk_id = c.id AND e.content_hash = c.content_hash
-        WHERE e.chunk_id IS NULL LIMIT $1`,
-      [limit],
+         FROM (SELECT gap.id, gap.turn
+                 FROM (SELECT c.id, row_number() OVER (PARTITION BY c.tenant_id ORDER BY c.id DESC) AS turn
+                         FROM chat.chunk c LEFT JOIN chat.${table} e ON e.chunk_id = c.id AND e.content_hash = c.content_hash
+                        WHERE e.chunk_id IS NULL
+                          AND NOT EXISTS (SELECT FROM chat.embedding_claim k
+                                           WHERE k.model_id = $2 AND k.chunk_id = c.id AND k.until > clock_timestamp())
+                      ) AS gap
+                WHERE gap.turn <= $1 ORDER BY gap.turn, gap.id LIMIT $1) AS next
+         JOIN chat.chunk c ON c.id = next.id
+        ORDER BY next.turn, next.id`,
+      [limit, modelId],
     );
     return rows;
   },

@@ -190,6 +190,13 @@ describe('documents', function () {
       'invalid',
       'content',
     ]);
+    // 30 bytes each, and a passage each: far more than are embedded in reasonable time.
+    const questions = Array.from({ length: 30_000 }, (_, index) => `Question ${index}?\nAnswer`).join('\n');
+    assert.deepEqual(await refused({ kind: 'faq', title: 'x', content: questions }), [
+      422,
+      'invalid',
+      'content',
+    ]);
     const [status, code] = await refused({ ...refunds, content: 'a'.repeat(10 * 1024 * 1024) });
     assert.deepEqual([status, code], [413, 'too_large']);
   });

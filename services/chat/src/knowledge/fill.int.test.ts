@@ -107,6 +107,18 @@ describe('filling what has no vector', function () {
     );
   });
 
+  it('fills the model before while the active one is away, so that rolling back loses nothing', async () => {
+    const before = await aModel('before');
+    const away: WordEmbedder = {
+      ...(await aModel('away')),
+      embed: () => Promise.reject(new UnavailableError('away')),
+    };
+    fill([before], away);
+    await eventually(async () => assert.equal((await coverageOf('before'))?.missing, 0), {
+      withinMs: 20_000,
+    });
+  });
+
   it('embeds all others when the model refuses a text', async () => {
     const model = await aModel('picky');
     const picky = {

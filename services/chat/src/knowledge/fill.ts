@@ -6,7 +6,7 @@ import { failureOf } from '@ragline/streams/errors';
 import type { Embedder } from '../embedding/embedder.ts';
 import { embeddingStore, type MissingVector, type NewVector } from '../embedding/store.ts';
 import { embeddedText } from './chunk.ts';
-import { claimChunks, lateChanges, releaseChunks } from './claims.ts';
+import { claimChunks, deferChunks, lateChanges, openClaims, releaseChunks } from './claims.ts';
 import { indexMetrics } from './index-metrics.ts';
 import type { Models } from './models.ts';
 import { forAllTenants } from './scope.ts';
@@ -18,10 +18,12 @@ const batchSize = 32;
 // Instances look at the same gaps, and each takes what the others have not.
 const looked = batchSize * 8;
 const leaseMs = 60_000;
+const refusedMs = 5 * 60_000;
 const idleMs = 15_000;
 const busyMs = 1_000;
 
-type Round = 'filled' | 'others have it' | 'nothing missing';
+/** `waitMs`: until there may be something again; 0 when there may be now. */
+type Round = { waitMs: number };
 
 /**
  * Looks for gaps every 15 s, and at once when woken; goes on without a pause while there are some. An instance claims
@@ -38,31 +40,36 @@ export function startFilling(parts: {
   const stopped = new AbortController();
   let wake: () => void = () => {};
   let isWoken = false;
+  // Models that could not be asked, and until when they are left alone: the others are filled meanwhile.
+  const awayUntil = new Map<string, number>();
 
   async function fill(embedder: Embedder, isActive: boolean): Promise<Round> {
     const { id } = embedder.model;
     const found = await forAllTenants(pool, async (client) => {
       const missing = await embeddingStore.missing(client, id, looked);
-      return {
-        missing: missing.length,
-        claimed: await claimChunks(client, id, missing, { batchSize, leaseMs }),
-      };
+      const claims = await openClaims(client, id);
+      const claimed = await claimChunks(client, id, missing, { batchSize, leaseMs });
+      return { missing: missing.length, claims, claimed };
     });
-    shown.set({ model: id }, found.missing);
-    if (found.claimed.length === 0) return found.missing === 0 ? 'nothing missing' : 'others have it';
-    const { vectors, refused } = await embed(embedder, found.claimed).catch(async (error: unknown) => {
-      await forAllTenants(pool, (client) => releaseChunks(client, id, found.claimed));
+    const { claims, claimed, missing } = found;
+    shown.set({ model: id }, Math.min(looked, missing + claims.count));
+    if (claimed.length === 0) {
+      const untilMs = claims.count > 0 ? claims.endMs : missing > 0 ? busyMs : idleMs;
+      return { waitMs: Math.min(idleMs, Math.max(busyMs, untilMs)) };
+    }
+    const { vectors, refused } = await embed(embedder, claimed).catch(async (error: unknown) => {
+      await forAllTenants(pool, (client) => releaseChunks(client, id, claimed));
       throw error;
     });
-    // What was refused stays claimed, so that others come to their turn before it is tried again.
-    const done = found.claimed.filter((chunk) => !refused.has(chunk.id));
+    const done = claimed.filter((chunk) => !refused.has(chunk.id));
     await forAllTenants(pool, async (client) => {
       await embeddingStore.upsert(client, id, vectors);
       await releaseChunks(client, id, done);
+      await deferChunks(client, id, [...refused], refusedMs);
     });
     embedded.inc({ by: 'fill' }, vectors.length);
     if (isActive) await observe(done);
-    return 'filled';
+    return { waitMs: 0 };
   }
 
   /** Of what changed lately: what is embedded for another reason was found before, or says nothing of freshness. */
@@ -112,9 +119,16 @@ export function startFilling(parts: {
     const { active, others } = await models.inUse();
     let waitMs = idleMs;
     for (const embedder of [active, ...others]) {
-      const result = await fill(embedder, embedder === active);
-      if (result === 'filled') return 0;
-      if (result === 'others have it') waitMs = busyMs;
+      const { id } = embedder.model;
+      if ((awayUntil.get(id) ?? 0) > Date.now()) continue;
+      const { waitMs: forThis } = await fill(embedder, embedder === active).catch((error: unknown) => {
+        if (stopped.signal.aborted) throw error;
+        log.warn('chunks could not be embedded', { model: id, error });
+        awayUntil.set(id, Date.now() + idleMs / 2);
+        return { waitMs: idleMs };
+      });
+      if (forThis === 0) return 0;
+      waitMs = Math.min(waitMs, forThis);
     }
     return waitMs;
   }
@@ -126,7 +140,7 @@ export function startFilling(parts: {
         if (!stopped.signal.aborted) log.warn('chunks could not be embedded', { error });
         return idleMs;
       });
-      if (waitMs === 0 || isWoken) continue;
+      if (waitMs === 0 || isWoken || stopped.signal.aborted) continue;
       // Instances that started together do not look together.
       await pause(waitMs * (0.75 + Math.random() / 2));
     }
@@ -147,6 +161,7 @@ export function startFilling(parts: {
     /** Looks at once. */
     wake(): void {
       isWoken = true;
+      awayUntil.clear();
       wake();
     },
     async stop(): Promise<void> {

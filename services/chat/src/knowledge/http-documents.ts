@@ -6,8 +6,10 @@ import { hashRequest } from '@ragline/web/idempotency';
 import { decodePageCursor, pageOf, pageQuery, toPage } from '@ragline/web/pages';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
+import type { ChunkLimits } from './chunk.ts';
 import { documentKinds, findDocument, listDocuments } from './document-store.ts';
 import type { DocumentWriting } from './documents.ts';
+import { isInTooManyPieces } from './estimate.ts';
 import type { DocumentParser } from './parse/parse.ts';
 import { mediaTypes, ParseError, type ParseFault } from './parse/parsed.ts';
 
@@ -59,9 +61,17 @@ const newDocument = z.strictObject({
   attributes: fields.attributes.default({}),
 });
 
-export type DocumentParts = { pool: Pool; writing: DocumentWriting; parser: DocumentParser };
+export type DocumentParts = {
+  pool: Pool;
+  writing: DocumentWriting;
+  parser: DocumentParser;
+  limits: ChunkLimits;
+  /** Chunks that a document may make. */
+  chunksMax: number;
+};
 
-export function addDocumentRoutes(api: Api, { pool, writing, parser }: DocumentParts): void {
+export function addDocumentRoutes(api: Api, parts: DocumentParts): void {
+  const { pool, writing, parser, limits, chunksMax } = parts;
   api.route(
     {
       method: 'get',
@@ -124,6 +134,8 @@ export function addDocumentRoutes(api: Api, { pool, writing, parser }: DocumentP
       if (called === undefined || called === '')
         throw invalid('title', 'is missing, and the document names none');
       const kept = { ...given, title: called.toWellFormed(), text: parsed.text };
+      if (await isInTooManyPieces(kept, limits, chunksMax))
+        throw invalid('content', `makes more than ${chunksMax} passages: divide it into several documents`);
       return writing.keep(principal, kept, { key: headers['idempotency-key'], requestHash });
     },
   );

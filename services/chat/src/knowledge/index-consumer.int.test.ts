@@ -168,6 +168,33 @@ describe('the group chat-index', function () {
     assert.equal((await chunksOf(product.id))[0]?.price, 4);
   });
 
+  it('is made again when another has indexed the source since it was read', async () => {
+    const product = aProduct({ name: 'Ghost' });
+    const [first, last] = [
+      productEvent(product),
+      productEvent({ ...product, version: 2 }, 'product_deleted'),
+    ];
+    const inner = onceIn(scene.pool);
+    const overtaken = scene.indexWith()([decoded(last)], {
+      signal: inner.signal,
+      async once(effect) {
+        await scene.index(first);
+        return inner.once(effect);
+      },
+    });
+    await assert.rejects(overtaken, { name: 'IndexConflictError', code: '40001' });
+    assert.deepEqual(await scene.index(last), ['removed']);
+    assert.deepEqual(await chunksOf(product.id), []);
+  });
+
+  it('takes a document of thousands of passages, and all of them', async () => {
+    const count = 1_999;
+    const questions = Array.from({ length: count }, (_, index) => `Question ${index}?\nAnswer`);
+    const event = documentEvent({ kind: 'faq', title: 'x', text: questions.join('\n') });
+    assert.deepEqual(await scene.index(event), ['indexed']);
+    assert.equal((await chunksOf(event.document?.id ?? '')).length, count);
+  });
+
   it('does nothing for events that were handled before', async () => {
     const product = aProduct();
     const event = productEvent(product);

@@ -39,6 +39,8 @@ export type IndexParts = {
   onMissing(): void;
 };
 
+/** What the index had of a source when it was read. */
+type Before = { version: number | null; chunks: readonly KnownChunk[] };
 type Work = { change: Change; event_id: string; write: SourceWrite };
 
 // What a batch embeds by itself; the rest is filled in the background, so that what changed in price does not wait long.
@@ -105,8 +107,8 @@ export function createIndexing({ pool, models, limits, log, metrics, onMissing }
     }));
     const works: Work[] = [];
     // Read first: no transaction stays open while a long text is cut.
-    for (const { change, event_id, text, known } of await read(changes, outcomes)) {
-      works.push({ change, event_id, write: await writeOf(change, text, known, tokenizers, limits) });
+    for (const { change, event_id, text, before } of await read(changes, outcomes)) {
+      works.push({ change, event_id, write: await writeOf(change, text, before, tokenizers, limits) });
     }
     return works;
   }
@@ -115,7 +117,7 @@ export function createIndexing({ pool, models, limits, log, metrics, onMissing }
     return forAllTenants(pool, async (client) => {
       const rows = await knownSources(client, [...changes.values()].map(keyOf));
       const knownBy = new Map(rows.map((it) => [`${it.tenant_id}/${it.id}`, it]));
-      const found: { change: Change; event_id: string; text: string; known: readonly KnownChunk[] }[] = [];
+      const found: { change: Change; event_id: string; text: string; before: Before }[] = [];
       for (const [event_id, change] of changes) {
         const { tenant_id, id, version } = keyOf(change);
         const before = knownBy.get(`${tenant_id}/${id}`);
@@ -125,7 +127,7 @@ export function createIndexing({ pool, models, limits, log, metrics, onMissing }
         }
         const text = await textOf(client, change);
         if (text === undefined) outcomes.set(event_id, 'superseded');
-        else found.push({ change, event_id, text, known: before?.chunks ?? [] });
+        else found.push({ change, event_id, text, before: before ?? { version: null, chunks: [] } });
       }
       return found;
     });
@@ -204,12 +206,13 @@ function keyOf(change: Change) {
 async function writeOf(
   change: Change,
   text: string,
-  known: readonly KnownChunk[],
+  { version: before, chunks: known }: Before,
   tokenizers: Parameters<typeof chunksOf>[2],
   limits: ChunkLimits,
 ): Promise<SourceWrite> {
   if (change.type === 'deleted') {
-    return { source: tombstoneOf(change), isDeleted: true, chunks: [], gone: known.map(({ id }) => id) };
+    const gone = known.map(({ id }) => id);
+    return { source: tombstoneOf(change), before, isDeleted: true, chunks: [], gone };
   }
   const wanted: NewChunk[] = [];
   for (const chunk of chunksOf({ ...change.source, text }, limits, tokenizers)) {
@@ -217,7 +220,7 @@ async function writeOf(
     if (wanted.length % chunksBetweenBreaths === 0) await new Promise(setImmediate);
   }
   const { text: _text, facts: _facts, ...source } = change.source;
-  return { source, isDeleted: false, ...planChunks(known, wanted, randomUUIDv7) };
+  return { source, before, isDeleted: false, ...planChunks(known, wanted, randomUUIDv7) };
 }
 
 /** Nothing is left but the version, which tells a late event that the source is gone. */

@@ -12,7 +12,12 @@ export type SourceWrite = {
   isDeleted: boolean;
   chunks: readonly PlannedChunk[];
   gone: readonly string[];
+  /** The version that the plan was made from; null when the source was unknown. */
+  before: number | null;
 };
+
+// Far from a statement's time limit, however long a document is.
+const chunksAtOnce = 500;
 
 /** Another transaction has changed a source since it was read: the same again, at once. */
 export class IndexConflictError extends Error {
@@ -54,9 +59,12 @@ export async function documentText(
   return row.version === version && !row.is_deleted ? { state: 'found', text: row.body } : { state: 'gone' };
 }
 
-/** Writes sources, none of them twice. Throws IndexConflictError when one has this version or a newer one already. */
+/** Writes sources, none of them twice. Throws IndexConflictError when one is no longer as the plan read it. */
 export async function writeSources(client: Client, writes: readonly SourceWrite[]): Promise<void> {
   if (writes.length === 0) return;
+  const before = Object.fromEntries(
+    writes.map((it) => [`${it.source.tenant_id}/${it.source.id}`, it.before]),
+  );
   const sources = writes.map(({ source, isDeleted }) => ({ ...source, is_deleted: isDeleted }));
   const { rowCount } = await client.query({
     name: 'chat_index_sources',
@@ -73,8 +81,9 @@ export async function writeSources(client: Client, writes: readonly SourceWrite[
              currency = excluded.currency, available = excluded.available, promoted = excluded.promoted,
              attributes = excluded.attributes, source = excluded.source, language = excluded.language,
              changed_at = excluded.changed_at, indexed_at = excluded.indexed_at, deleted_at = excluded.deleted_at
-           WHERE s.version < excluded.version`,
-    values: [JSON.stringify(sources)],
+           WHERE s.version < excluded.version
+             AND s.version = ($2::jsonb ->> (excluded.tenant_id || '/' || excluded.id))::bigint`,
+    values: [JSON.stringify(sources), JSON.stringify(before)],
   });
   if (rowCount !== writes.length) throw new IndexConflictError('A source was indexed by another transaction');
   await deleteChunks(
@@ -95,7 +104,12 @@ async function deleteChunks(client: Client, ids: readonly string[]): Promise<voi
 
 async function writeChunks(client: Client, writes: readonly SourceWrite[]): Promise<void> {
   const chunks = writes.flatMap(({ source, chunks }) => chunks.map((chunk) => chunkRow(source, chunk)));
-  if (chunks.length === 0) return;
+  for (let at = 0; at < chunks.length; at += chunksAtOnce) {
+    await writeSlice(client, chunks.slice(at, at + chunksAtOnce));
+  }
+}
+
+async function writeSlice(client: Client, chunks: readonly ReturnType<typeof chunkRow>[]): Promise<void> {
   await client.query({
     name: 'chat_index_chunks',
     text: `INSERT INTO chat.chunk (id, tenant_id, source_id, kind, ordinal, header, text, content_hash, tokens, language,

@@ -54,13 +54,13 @@ export function createKnowledge({ settings, pool, codec, embedders, log, metrics
     },
     documentsMax: settings.documentsMax,
   });
-  const { lettersMax, parseDeadlineMs: deadlineMs } = settings;
+  const { lettersMax, parseDeadlineMs: deadlineMs, limits, chunksMax } = settings;
   const parser = createParser({ lettersMax, deadlineMs });
   let wake = () => {};
 
   return {
     addRoutes(api: Api): void {
-      addDocumentRoutes(api, { pool, writing, parser });
+      addDocumentRoutes(api, { pool, writing, parser, limits, chunksMax });
       addModelRoutes(api, { pool, models, filling: { wake: () => wake() } });
     },
 

@@ -18,6 +18,8 @@ export function readKnowledgeSettings(env: SettingsReader) {
     documentsMax: env.integer('DOCUMENTS_MAX', 5_000, { min: 1 }),
     /** Letters of a document's text, once it is read. */
     lettersMax: env.integer('DOCUMENT_LETTERS_MAX', 1_000_000, { min: 1_000, max: 10_000_000 }),
+    /** Chunks that a document may make, by an estimate. */
+    chunksMax: env.integer('DOCUMENT_CHUNKS_MAX', 2_000, { min: 10, max: 20_000 }),
     /** How long the reading of one may take. */
     parseDeadlineMs: env.integer('DOCUMENT_PARSE_MS', 10_000, { min: 100, max: 60_000 }),
   };
