@@ -103,7 +103,7 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval, answe
       description: 'For a page that comes back to a conversation: the message names its approval.',
       tags: ['chat'],
       auth: 'customer',
-      params: z.object({ id: uuid, approval_id: uuid }),
+      params: z.object({ id: uuid.toLowerCase(), approval_id: uuid.toLowerCase() }),
       responses: { 200: approvalShape },
     },
     async ({ params: { id, approval_id }, principal: { tenant_id, user_id } }) => {
@@ -122,7 +122,7 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval, answe
         'Answers `approval_required`. The same decision again gets the same answer; the other one is 409 `already_handled`, and an offer that has expired 409 `conflict`. What comes of it is told as events and in the message; with `Accept: text/event-stream` the answer is the stream of these events, as that of a question.',
       tags: ['chat'],
       auth: 'customer',
-      params: z.object({ id: uuid, approval_id: uuid }),
+      params: z.object({ id: uuid.toLowerCase(), approval_id: uuid.toLowerCase() }),
       body: z.strictObject({ decision: z.enum(decisions) }),
       responses: {
         200: {

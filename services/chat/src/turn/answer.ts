@@ -227,6 +227,8 @@ async function listen(
           said.text += event.text;
           say.text(event.text);
           await failpoint('text');
+          // A provider that knows no end: the answer has to fit into one event.
+          if (draft.content.length > contentMax) return said;
           break;
         case 'tool_calls':
           said.calls.push(...event.calls);

@@ -133,11 +133,14 @@ export async function createPublisher(options: PublisherOptions) {
       let sentAt = Number.NEGATIVE_INFINITY;
       let failure: unknown;
       let firstTextAt: number | undefined;
+      // Whether what was taken to be sent, or was sent, has text.
+      let hasText = false;
 
       function take(): void {
         if (text === '') return;
         sequence += 1;
         queue.push(recordOf(at, sequence, { event_type: 'message_delta', text }));
+        hasText = true;
         text = '';
       }
 
@@ -145,18 +148,16 @@ export async function createPublisher(options: PublisherOptions) {
         for (take(); queue.length > 0 && failure === undefined; take()) {
           const records = queue;
           queue = [];
-          const hadText = sequence > 0;
+          const hadText = hasText;
           try {
             await send(records, signal);
-            if (hadText && hasText) firstTextAt ??= Date.now();
+            if (hadText) firstTextAt ??= Date.now();
           } catch (error) {
             failure = error;
           }
           sentAt = performance.now();
         }
       }
-
-      let hasText = false;
 
       function start(): Promise<void> {
         clearTimeout(timer);
@@ -180,7 +181,6 @@ export async function createPublisher(options: PublisherOptions) {
         text(more: string): void {
           if (more === '') return;
           text += more;
-          hasText = true;
           schedule();
         },
         event(event: TurnEvent): void {

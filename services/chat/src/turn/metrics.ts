@@ -33,7 +33,8 @@ export function turnMetrics(metrics: Metrics, runningCount: () => number) {
         const ms = latency[name];
         if (ms !== undefined) hop.observe({ hop: name.replace(/_ms$/, '') }, ms / 1_000);
       }
-      running.set(runningCount());
     },
+    /** To be called when a turn has begun or ended. */
+    counted: (): void => running.set(runningCount()),
   };
 }

@@ -170,14 +170,20 @@ export async function createTurnRequests(codec: Codec, limits: OpenTurnLimits) {
         values: [tenant_id, conversation_id, user_id],
       });
       if (!owned.rowCount) throw problem('not_found');
-      const { rows } = await client.query<{ id: string; message_id: string }>({
+      const { rows } = await client.query<{ id: string; message_id: string; is_new: boolean }>({
         name: 'chat_stop_turns',
-        text: `UPDATE chat.turn SET stop_requested_at = coalesce(stop_requested_at, clock_timestamp())
-                WHERE tenant_id = $1 AND conversation_id = $2 AND kind = 'answer' AND state IN ('requested', 'running')
-            RETURNING id, message_id`,
+        text: `WITH open AS (
+                 SELECT id, message_id, stop_requested_at IS NULL AS is_new FROM chat.turn
+                  WHERE tenant_id = $1 AND conversation_id = $2 AND kind = 'answer' AND state IN ('requested', 'running')
+                    FOR UPDATE),
+               stopped AS (
+                 UPDATE chat.turn t SET stop_requested_at = clock_timestamp() FROM open WHERE t.id = open.id AND open.is_new)
+               SELECT id, message_id, is_new FROM open ORDER BY id`,
         values: [tenant_id, conversation_id],
       });
-      for (const { id: turn_id, message_id } of rows) {
+      // Every instance hears of a wish: once.
+      for (const { id: turn_id, message_id, is_new } of rows) {
+        if (!is_new) continue;
         await append(client, {
           ...eventBase('stop_requested', who, conversation_id),
           turn_id,

@@ -221,6 +221,35 @@ describe('answering a turn', function () {
     );
   });
 
+  it('tells of a wish to stop once, however often it is said', async () => {
+    const { who, conversation, turn_id } = await asked();
+    assert.deepEqual(await scene.stop(who, conversation), [turn_id]);
+    assert.deepEqual(await scene.stop(who, conversation), [turn_id]);
+    const { rowCount } = await scene.inTenant(who, (client) =>
+      client.query('SELECT FROM chat.outbox WHERE tenant_id = $1', [who.tenant_id]),
+    );
+    // The question's record, and one of the wish.
+    assert.equal(rowCount, 2);
+  });
+
+  it('ends an answer that has no end, so that it can be told', async () => {
+    const { who, record, answer_id } = await asked();
+    const model = aModel(async function* () {
+      for (;;) yield { kind: 'text', text: 'and so on '.repeat(100) } satisfies ModelEvent;
+    });
+    assert.equal(await (await scene.worker({ model })).handle(record), 'completed');
+    assert.ok((await scene.message(who, answer_id)).content.length < 100_000);
+  });
+
+  it('ends a turn that is open though its record counts as handled', async () => {
+    const { who, conversation, record, answer_id } = await asked();
+    await (await scene.worker()).handle(record);
+    await scene.owner.query("UPDATE chat.turn SET state = 'requested' WHERE id = $1", [record.turn_id]);
+    assert.equal(await (await scene.worker()).handle(record), 'completed');
+    assert.equal((await scene.message(who, answer_id)).state, 'completed');
+    assert.equal((await scene.read(conversation)).turns[0]?.ends.length, 2);
+  });
+
   it('asks no model when the stop came before the turn began', async () => {
     const { who, conversation, record } = await asked();
     await scene.stop(who, conversation);

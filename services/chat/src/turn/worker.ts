@@ -74,6 +74,7 @@ export function createWorker(parts: WorkerParts) {
   async function runTurn(request: ChatRequestEvent, { signal, once }: Handled): Promise<string> {
     const { turn_id } = request;
     const run = running.begin(turn_id, signal);
+    metrics.counted();
     try {
       await parts.failpoint('begun');
       const startedAt = Date.now();
@@ -99,6 +100,7 @@ export function createWorker(parts: WorkerParts) {
       throw await left(error, signal);
     } finally {
       run.end();
+      metrics.counted();
     }
   }
 
@@ -122,8 +124,9 @@ export function createWorker(parts: WorkerParts) {
         log.warn('turn failed', { turn_id: turn.id, error_code, ...(fault ? { error: fault.cause } : {}) });
       }
       await stream.flush();
-      const message = await keep(turn, draft, end, stream, fault === undefined ? once : undefined);
-      // Its inbox row was there: an operator has dealt with the record in the meantime.
+      const kept = await keep(turn, draft, end, stream, fault === undefined ? once : undefined);
+      // The record counted as handled already, but the turn was open: its reader waits for an end all the same.
+      const message = kept ?? (await keep(turn, draft, end, stream, undefined));
       if (message === undefined) return 'duplicate';
       await parts.failpoint('finished');
       await publisher.end(turn, stream.nextSequence(), endEvent(end, message), run.telling);
