@@ -146,6 +146,15 @@ describe('the tools', function () {
     assert.ok(!('quote_token' in result.quote));
     const more = await run('apply_promos', { items: [{ product_id: dish, quantity: 6 }] });
     assert.deepEqual([more.result.applied, more.result.quote.total], ['HALF', 3_000]);
+    const listed = (await run('apply_promos', {})).result;
+    assert.equal(listed.quote, null);
+    assert.deepEqual(
+      listed.running.map(({ code, minimum }: { code: string; minimum: number }) => [code, minimum]),
+      [
+        ['TEN', 0],
+        ['HALF', 5_000],
+      ],
+    );
   });
 
   it('apply_promos and confirm tell the model what cannot be ordered, and when nobody answers', async () => {

@@ -6,6 +6,7 @@ import { analysisStep, houseStep, type Means, summaryStep } from './house.ts';
 import { codeIn, type Guess } from './intents.ts';
 import { menuStep, nearestStep } from './menu.ts';
 import { newsStep, orderStep } from './order.ts';
+import { refusalStep, runningStep } from './promotions.ts';
 import { linesIn } from './said-lines.ts';
 import type { Scene } from './scene.ts';
 import { inWords, type Step, say } from './step.ts';
@@ -30,6 +31,8 @@ export async function nextStep(scene: Scene, guess: Guess, means: Means): Promis
   const { language } = scene;
   const changing = newsStep(scene);
   if (changing !== undefined) return changing;
+  const refused = refusalStep(scene);
+  if (refused !== undefined) return refused;
   const subject = subjectOf(scene);
   const isTelling = guess.intent === 'menu' || guess.intent === 'dish' || guess.intent === 'house';
   const isTalk = guess.intent === 'greeting' || guess.intent === 'thanks' || guess.intent === 'bye';
@@ -55,6 +58,8 @@ export async function nextStep(scene: Scene, guess: Guess, means: Means): Promis
     case 'promotion':
       return promotion(scene, subject, means);
     case 'status':
+      // Where no rule says so, it may be about deliveries at large.
+      if (guess.likeness === 1) return say(noOrders(scene));
       return (await houseStep(scene, subject, means)) ?? say(noOrders(scene));
     case 'conversation_summary':
       return summaryStep(scene, 'conversation');
@@ -115,8 +120,10 @@ const aboutOne =
 async function promotion(scene: Scene, subject: string, means: Means): Promise<Step> {
   const priced = orderStep(scene, 'promotion');
   if (priced !== undefined) return priced;
-  const written = await houseStep(scene, subject, means);
   const code = codeIn(scene.question);
+  const listed = code === undefined ? runningStep(scene) : undefined;
+  if (listed !== undefined) return listed;
+  const written = await houseStep(scene, subject, means);
   const ask = inWords(
     scene.language,
     `Tell me what you would like to order, and I check ${code === undefined ? 'which promotion takes off most' : `the code ${code}`}.`,

@@ -111,8 +111,11 @@ export function byRule(question: string): Intent | undefined {
     )
   )
     return 'status';
+  if (/\ballerg.*\bcan i (?:eat|have|order) (?:the|your)\b/.test(text)) return 'dish';
+  if (edible.test(text) && hasWishes(wishesOf(question))) return 'menu';
   if (/\b(?:available|sold out|in stock|still have|ausverkauft|verfugbar)\b/.test(text)) return 'dish';
   if (isOrder(text)) return 'order';
+  if (promoting.test(text) && !/\b(?:student|senior|birthday)/.test(text)) return 'promotion';
   if (listing.test(text) && hasWishes(wishesOf(question))) return 'menu';
   if (germanDish.test(text)) return 'dish';
   return germanMenu.test(text) && hasWishes(wishesOf(question)) ? 'menu' : undefined;
@@ -128,14 +131,21 @@ function isYes(text: string, count: number): boolean {
 
 /** A wish for something, with or without a code at its end. */
 function startsAnOrder(text: string): boolean {
+  if (isCounted(text) || /^\d+ ?x? \p{L}/u.test(text)) return true;
   return /^(?:please |ok,? )*(?:i(?:'d| would) like|i want|i(?:'ll| will) (?:have|take|order)|order|add|ich (?:mochte|hatte|nehme)|can i (?:have|get|order)) (?!(?:to )?(?:use|apply|redeem)\b)/.test(
     text,
   );
 }
 
+const edible = /\bcan i (?:eat|have|order)\s*[?.!]*$|\bwas (?:kann|darf) ich (?:essen|nehmen|bestellen)\b/;
+
+// Asks which promotions there are.
+const promoting =
+  /^(?:which|what|are there|is there|do you have|have you got|any|show|list|tell me|welche|gibt es|habt ihr|haben sie)\b.*\b(?:promotions?|promos?|discounts?|special offers?|deals?|aktionen|aktion|rabatte?|sonderangebote?)\b/;
+
 // Asks for more than one dish.
 const listing =
-  /^(?:(?:which|what) .*\b(?:do you|have you|are there|can i)\b|(?:show|list|any|do you have|have you got|are there any)\b)/;
+  /^(?:(?:which|what) .*\b(?:do you|have you|are there|can i)\b|(?:show|list|any|do you have|have you got|(?:are|is) there (?:any|some)(?:thing)?)\b)/;
 
 // German, which the local model does not read: by its own words.
 const germanMenu = /^(?:haben sie|habt ihr|gibt es|welche[rsnm]?|was (?:habt|haben|gibt)|ich suche)\b/;
@@ -143,7 +153,12 @@ const germanDish = /^(?:was|wie ?viel) (?:kostet|kosten)\b|^(?:ist|sind|enthalt)
 
 /** An order says what to do, and does not ask how one orders. */
 function isOrder(text: string): boolean {
-  if (/\b(?:how|when|where|why|can i cancel|cancel|storn\w*|minimum)\b/.test(text)) return false;
+  if (
+    /\b(?:how|when|where|why|can i cancel|cancel|storn\w*|minimum|something|anything|(?:the|your) (?:best|cheapest|most|favou?rites?))\b/.test(
+      text,
+    )
+  )
+    return false;
   return (
     /^(?:please |pls |ok,? |and |also )*(?:order|i(?:'ll| will) (?:have|take|order)|add|get me|give me|bring me|bestelle?)\b(?! (?:status|number|history))/.test(
       text,
@@ -152,9 +167,19 @@ function isOrder(text: string): boolean {
       text,
     ) ||
     wanting.test(text) ||
-    /^-?\d+ ?x? \p{L}/u.test(text)
+    /^-?\d+ ?x? \p{L}/u.test(text) ||
+    isCounted(text)
   );
 }
+
+/** "Two Margherita and a cola": with nothing said but what it is. */
+function isCounted(text: string): boolean {
+  if (/\?|\b(?:people|persons?|guests?|tables?|questions?|personen|tische?|frage)\b/.test(text)) return false;
+  return counted.test(text) && wordsOf(text).length <= 14;
+}
+
+const counted =
+  /^(?:please |ok,? )*(?:one|two|three|four|five|six|seven|eight|nine|ten|zwei|drei|vier|funf|sechs) (?!of\b|thing|more thing)\p{L}{3}/u;
 
 const wanting = new RegExp(
   String.raw`^(?:i(?:'d| would) like|i want|can i (?:have|get)|could i (?:have|get)|ich (?:hatte gerne?|nehme|mochte)) (?:${numberPattern}|the|some)(?=\s)(?!.*\b(?:information|info|table|refund|menu|list|receipt|invoice|tisch|question)\b)`,

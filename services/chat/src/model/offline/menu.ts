@@ -99,7 +99,13 @@ function menuAnswer(scene: Scene, subject: string, wishes: Wishes): { text: stri
     openingOf(scene, wishes, isExact),
     ...shown.map((dish) => `- ${priced(dish, language)}${described(dish)}${cite(dish.citation)}`),
     caution(wishes, scene),
-    hasMore ? inWords(language, 'There is more; ask me for it.', 'Es gibt noch mehr.') : '',
+    hasMore
+      ? inWords(
+          language,
+          'There is more: say what it should be like, or cost at most.',
+          'Es gibt noch mehr: Sagen Sie, wie es sein soll oder was es höchstens kosten darf.',
+        )
+      : '',
   ];
   return { text: lines.filter((line) => line !== '').join('\n'), isExact };
 }

@@ -195,6 +195,30 @@ describe('the offline responder', () => {
     );
   });
 
+  it('lists the promotions that run, and says so when none does', async () => {
+    const question = 'Which promotions are running?';
+    const { calls } = await ask(question);
+    assert.deepEqual(inputsOf(calls, 'apply_promos'), [{}]);
+    const answer = async (running: object[]) =>
+      (await ask(question, { rounds: [[calls[0]!, JSON.stringify({ quote: null, running })]] })).text;
+    const lines = await answer([
+      { code: 'TEN', kind: 'percent', value: 10, minimum: 0 },
+      { code: 'FIVER', kind: 'amount', value: 500, minimum: 4_000 },
+    ]);
+    assert.match(lines, /- TEN: 10 % off\n- FIVER: 5\.00 € off, from 40\.00 € on/);
+    assert.match(await answer([]), /^No promotion is running/);
+  });
+
+  it('orders nothing at a no, and says how the offer is closed', async () => {
+    const earlier: ChatMessage[] = [
+      { role: 'user', content: 'I want two Margherita' },
+      { role: 'assistant', content: 'Please approve the order: nothing is placed before you do.' },
+    ];
+    for (const no of ['no', 'No, thanks', 'Actually no, cancel that'])
+      assert.match((await ask(no, { earlier })).text, /^Nothing is ordered\. Please reject the offer/);
+    assert.match((await ask('Nein danke', { earlier })).text, /^Bestellt ist nichts|^Nothing is ordered/);
+  });
+
   it('takes no question for an order, whatever is in the basket', async () => {
     const earlier: ChatMessage[] = [
       { role: 'user', content: 'I want two Margherita' },

@@ -82,7 +82,10 @@ function resolve(scene: Scene, { lines: said }: Basket): Resolved {
   if (calls.length > 0) return { kind: 'step', step: call(...calls.slice(0, callsMax)) };
   const [first] = open;
   if (first !== undefined)
-    return { kind: 'step', step: say(askFor(first.line, first.candidates, scene.language)) };
+    return {
+      kind: 'step',
+      step: say(askFor(first.line, first.candidates, lines.length > 1, scene.language)),
+    };
   const soldOut = lines.flatMap(({ dish }) => (dish !== undefined && !dish.available ? [dish] : []));
   if (soldOut.length > 0) return { kind: 'step', step: say(sorry(soldOut, scene.language)) };
   const items = lines.flatMap(({ line, dish }) =>
@@ -145,12 +148,12 @@ function isOneName(words: string, dishes: readonly Dish[]): boolean {
   return dishes.some(({ name }) => topicsOf(name).sort().join(' ') === topics);
 }
 
-function askFor({ words }: Line, candidates: readonly Dish[], language: Language): string {
+function askFor({ words }: Line, candidates: readonly Dish[], hasMore: boolean, language: Language): string {
   if (candidates.length === 0) {
     return inWords(
       language,
-      `I find no “${words}” on the menu, so nothing is ordered yet. What would you like instead?`,
-      `„${words}“ finde ich nicht auf der Karte; bestellt ist noch nichts. Was möchten Sie stattdessen?`,
+      `I find no “${words}” on the menu, so nothing is ordered yet${hasMore ? '; the rest is in your basket' : ''}. What would you like instead?`,
+      `„${words}“ finde ich nicht auf der Karte; bestellt ist noch nichts${hasMore ? ', der Rest ist im Warenkorb' : ''}. Was möchten Sie stattdessen?`,
     );
   }
   const lines = candidates

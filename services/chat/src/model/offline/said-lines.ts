@@ -61,7 +61,7 @@ export const numberPattern = String.raw`(?:-?\d+(?:[.,]\d+)*|(?:${numberWord} )?
 const opening =
   /^(?:(?:yes|ok(?:ay)?|sure|hi|hello|hey|please|pls|and|also|then|ja|bitte|und|hallo)[\s,!.]+)*(?:i(?:'d| would) like(?: to (?:order|have|get|add))?|i(?:'ll| will) (?:have|take|order|get)|i want(?: to (?:order|have|add))?|(?:can|could|may) i (?:have|get|order|add)|(?:let's |please )?(?:order|add|get me|give me|bring me|get|take)|we(?:'d| would) like|ich (?:mochte|hatte gerne?|nehme|will|bestelle)|bestelle?|want to order)\b(?: me)?/;
 const closing =
-  /(?:[\s,]+(?:please|pls|bitte|thanks|thank you|bestellen|to (?:my|the) (?:order|basket|cart)|to it|for (?:me|us)|as well|too|today|now|instead|with (?:the )?(?:code|coupon)\b.*|(?:and )?(?:use|apply) (?:the )?(?:code|coupon)\b.*|(?:and|with) code\b.*))+[\s.!?]*$/;
+  /(?:[\s,]+(?:please|pls|bitte|thanks|thank you|bestellen|to (?:my|the) (?:order|basket|cart)|to it|for (?:me|us)|as well|too|today|now|instead|(?:(?:and|with|use|apply|und|mit) )*(?:the |my |dem )?(?:promo )?(?:code|coupon)\b.*))+[\s.!?]*$/;
 const pronouns = new Set([
   'it',
   'that',

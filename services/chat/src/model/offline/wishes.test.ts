@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { byRule, codeIn } from './intents.ts';
 import type { Intent } from './phrases.ts';
+import { linesIn } from './said-lines.ts';
 import { type Wishes, wishesOf } from './wishes.ts';
+import { languageOf } from './wording.ts';
 import { isAlike, namedIn, topicsOf } from './words.ts';
 
 const none: Wishes = { tags: [], withoutTags: [], withoutAllergens: [], withoutWords: [] };
@@ -68,6 +70,40 @@ describe('intents by rule', () => {
     assert.equal(codeIn('use the code summer-5'), 'summer-5');
     assert.equal(codeIn('do you have a code for me'), undefined);
     assert.equal(codeIn('DO YOU DELIVER?'), undefined);
+  });
+});
+
+describe('what is asked for', () => {
+  it('goes by what must not be in it, whatever words stand beside that', () => {
+    for (const [question, without] of [
+      ['I am allergic to nuts, what can I eat?', ['nuts', 'peanuts']],
+      ['I am allergic to dairy, which pizza can I have?', ['milk']],
+      ['glutn free', ['gluten']],
+      ['Ich bin gegen Nüsse allergisch, was kann ich essen?', ['nuts', 'peanuts']],
+    ] as const) {
+      const { withoutAllergens, withoutWords } = wishesOf(question);
+      assert.deepEqual([withoutAllergens, withoutWords], [without, []], question);
+    }
+    assert.equal(byRule('Ich bin gegen Nüsse allergisch, was kann ich essen?'), 'menu');
+    assert.equal(byRule('I am allergic to pistachios. Can I eat the Gelato?'), 'dish');
+  });
+
+  it('is an order where only a number and a dish are said, and no promotion where a code comes with it', () => {
+    assert.equal(byRule('two Limonata'), 'order');
+    assert.equal(byRule('two margherita and one diavola please, code NOPE99'), 'order');
+    assert.deepEqual(linesIn('two margherita and one diavola, code NOPE99'), [
+      { words: 'margherita', quantity: 2 },
+      { words: 'diavola', quantity: 1 },
+    ]);
+    assert.equal(byRule('two people, is there a table?'), undefined);
+    assert.notEqual(byRule('Give me your best pizza'), 'order');
+    assert.equal(byRule('Is there any promotion running?'), 'promotion');
+    assert.equal(byRule('Which burgers do you have?'), 'menu');
+  });
+
+  it('is English where only words are German that are English too', () => {
+    assert.equal(languageOf('Who was Napoleon?'), 'en');
+    assert.equal(languageOf('Was kostet die Diavola?'), 'de');
   });
 });
 

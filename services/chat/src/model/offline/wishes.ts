@@ -145,7 +145,10 @@ export function wishesOf(question: string): Wishes {
     withoutTags: named(tagWords, denied),
     withoutAllergens,
     withoutWords: denied.filter(
-      (word) => !knownWords.has(word) && !meat.has(word) && named(tagWords, [word]).length === 0,
+      (word) =>
+        !knownWords.has(word) &&
+        !meat.has(word) &&
+        named({ ...tagWords, ...allergenWords }, [word]).length === 0,
     ),
     ...(category === undefined ? {} : { category }),
     ...(/\b(cheap(est)?|lowest price|least expensive|gunstigste\w*|billigste\w*)\b/.test(text) &&
@@ -239,16 +242,19 @@ const deniers =
   /\b(?:no|without|not|w\/o|free (?:of|from)|allergic to|allergy to|avoid|intolerant to|intolerance to|hold the|ohne|kein|keine|keinen|allergisch (?:auf|gegen)|(?:can't|cannot|can not|don't|do not|darf|kann) (?:eat|have|like|take|tolerate))\s+((?:any |the |too |really |very )?[\p{L}'-]+(?:(?:\s*,\s*|\s+(?:or|and|nor|oder|und)\s+)(?:no |any |without )?[\p{L}'-]+)*)/gu;
 const freed = /\b([\p{L}]+)[- ]?(?:free|frei|freie|freies|freien)\b/gu;
 const allergy = /\b([\p{L}]+)[- ](?:allergy|allergies|intolerance|intolerant|allergie)\b/gu;
+const allergicBefore = /\bgegen ((?:[\p{L}]+(?:,| und| oder)? )+)allergisch\b/gu;
 const meat = new Set(['meat', 'fleisch', 'animals']);
 // What follows "no" or "not" without being a thing.
 const idle = new Set(
-  'any the too really very and or nor oder und no without more than sure idea problem need only just that it so is are do have know much many'.split(
+  'any the too really very and or nor oder und no without more than sure idea problem need only just that it so is are do have know much many what which who can could i you we me eat was welche kann'.split(
     ' ',
   ),
 );
 
 function deniedWords(text: string): string[] {
-  const lists = [...text.matchAll(deniers)].flatMap(([, list]) => wordsOf(list ?? ''));
+  const lists = [...text.matchAll(deniers), ...text.matchAll(allergicBefore)].flatMap(([, list]) =>
+    wordsOf(list ?? ''),
+  );
   const single = [...text.matchAll(freed), ...text.matchAll(allergy)].map(([, word]) => word ?? '');
   const things = lists.filter((word) => !idle.has(word));
   return [...things, ...single].filter((word) => word.length > 2 || word === 'ei');

@@ -11,11 +11,17 @@ const german = new Set(
   ).split(' '),
 );
 
-/** German when at least a third of the words are its most common ones. */
+// Some of the German ones are English too: "Who was Napoleon?"
+const english = new Set(
+  'the is are who how what when where which of a an i you do does and to in for my your'.split(' '),
+);
+
+/** German when at least a third of the words are its most common ones, and more than are English. */
 export function languageOf(text: string): Language {
   const words = text.toLowerCase().match(/\p{L}+/gu) ?? [];
   const known = words.filter((word) => german.has(word)).length;
-  return known > 0 && known * 3 >= words.length ? 'de' : 'en';
+  const other = words.filter((word) => english.has(word)).length;
+  return known > other && known * 3 >= words.length ? 'de' : 'en';
 }
 
 /** Minor units as a reader of that language sees them. */
