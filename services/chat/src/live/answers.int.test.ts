@@ -95,6 +95,36 @@ describe('answers over HTTP', function () {
     resumed.close();
   });
 
+  it('are read on from where they were by fifty at the same moment on another instance', async () => {
+    const who = await scene.aUser();
+    const { token } = who;
+    const missed = await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        const conversation = await scene.open(who);
+        const since = scene.live.feed.cursorNow(conversation) ?? '';
+        await scene.http('POST', messagesOf(conversation), {
+          ...{ token, body: { content }, headers: { prefer: 'respond-async' } },
+        });
+        const worker = await scene.work(who, conversation);
+        await worker.say('Yes, ', 'until ', 'ten.');
+        await worker.finish();
+        return { conversation, since };
+      }),
+    );
+    const { origin } = await scene.instance();
+    const streams = await Promise.all(
+      missed.map(({ conversation, since }) =>
+        readEvents(`${eventsOf(conversation, origin)}?since=${since}`, { token }),
+      ),
+    );
+    for (const stream of streams) {
+      await eventually(() => stream.events().at(-1)?.event === 'message_completed');
+      assert.equal(stream.text(), 'Yes, until ten.');
+      assert.equal(stream.events().length, 4);
+      stream.close();
+    }
+  });
+
   it('are streamed once more for the same key, and asked for once', async () => {
     const { who, conversation, ask } = await asking({ 'idempotency-key': randomUUIDv7() });
     const first = await ask();

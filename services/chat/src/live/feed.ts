@@ -12,9 +12,9 @@ import { createReplayReader } from '@ragline/streams/replay';
 import { startTail, type TailStatus } from '@ragline/streams/tail';
 import { createTailClient, type KafkaAccess } from '@ragline/streams/tail-client';
 import type { FetchedPartition, TailRecord } from '@ragline/streams/tail-records';
-import { catchUp } from './catch-up.ts';
 import { type ShownEvent, shownEvent } from './event.ts';
 import { createPlaces, type Place } from './place.ts';
+import { createReplayer } from './replayer.ts';
 import { type Address, createSubscription, type GapReason, type Subscription } from './subscription.ts';
 
 export type Feed = Awaited<ReturnType<typeof startFeed>>;
@@ -40,6 +40,8 @@ export type Reading = {
 
 const usualBytesMax = 1024 * 1024;
 const registryAwayMs = 500;
+// What may lie between a cursor and now, all conversations of the partition counted.
+const missedMax = 500_000;
 
 /** Begins to read at once, and repeats for ever while Kafka is away: `status` says how far it is. */
 export function startFeed(options: FeedOptions) {
@@ -71,6 +73,8 @@ export function startFeed(options: FeedOptions) {
     return undefined;
   }
 
+  const replayer = createReplayer({ topic, reader, decoded, log });
+
   async function take({ partition, records, next }: FetchedPartition): Promise<void> {
     for (const record of records) {
       const key = record.key?.toString() ?? '';
@@ -97,7 +101,10 @@ export function startFeed(options: FeedOptions) {
     const count = at?.next.length ?? 0;
     for (const [conversationId, all] of readers) {
       if (partition !== undefined && partitionOf(conversationId, count) !== partition) continue;
-      for (const it of all) it.gap(reason, placeNow(conversationId));
+      for (const it of all) {
+        it.gap(reason, placeNow(conversationId));
+        replayer.leave(it);
+      }
     }
   }
 
@@ -134,22 +141,13 @@ export function startFeed(options: FeedOptions) {
     subscription.begin(from);
     // Another instance may have read further than this one; what it told is not told again.
     if (from.next >= now.next) return;
+    if (now.next - from.next > missedMax) {
+      subscription.gap('expired', now);
+      return;
+    }
     subscription.holdBack();
     const partition = partitionOf(conversation_id, at?.next.length ?? 1);
-    const reading = {
-      reader,
-      topic,
-      partition,
-      from,
-      until: now.next,
-      decoded,
-      isStopping: () => isStopping,
-    };
-    catchUp(subscription, reading).catch((error: unknown) => {
-      log.warn('what a reader missed could not be read', { error });
-      subscription.gap('unavailable', now);
-      subscription.caughtUp();
-    });
+    replayer.add(subscription, { partition, epoch: now.epoch, next: from.next, until: now.next });
   }
 
   return {
@@ -189,6 +187,10 @@ export function startFeed(options: FeedOptions) {
         },
       });
       readers.set(conversation_id, all.add(subscription));
+      if (isStopping) {
+        subscription.close('restart');
+        return subscription;
+      }
       const now = placeNow(conversation_id);
       if (since !== undefined && now !== undefined) resume(subscription, since, now);
       else if (now !== undefined) subscription.begin(now);
@@ -199,6 +201,7 @@ export function startFeed(options: FeedOptions) {
     async stop(): Promise<void> {
       if (isStopping) return;
       isStopping = true;
+      replayer.stop();
       for (const all of [...readers.values()]) for (const it of [...all]) it.close('restart');
       await tail.stop();
       await reader.stop();

@@ -121,8 +121,8 @@ export function createSubscription(
         if (item.kind !== 'event' || isFresh(item.event)) put(queue, item, waiting.bytes);
       }
     },
-    /** Whether so little waits that more may be read. */
-    hasRoom: (): boolean => bytes < bytesMax / 2,
+    /** Whether so little waits that more may be read. What is held back waits for just that. */
+    hasRoom: (): boolean => queue.length === 0 || bytes < bytesMax / 2,
     isCatchingUp: (): boolean => held !== undefined,
     isEmpty: (): boolean => queue.length === 0 && held === undefined,
     taken: (): Place | undefined => taken,
