@@ -85,6 +85,14 @@ describe('the group chat-index', function () {
     }
   });
 
+  it('takes declared allergens from a list, from words and from switches', async () => {
+    for (const allergens of [['nuts', 'milk'], 'Nuts, milk', { nuts: true, milk: 'traces', egg: false }]) {
+      const product = aProduct({ attributes: { allergens } });
+      await scene.index(productEvent(product));
+      assert.deepEqual((await chunksOf(product.id))[0]?.allergens, ['milk', 'nuts']);
+    }
+  });
+
   it('embeds nothing when only the price or the availability changes', async () => {
     const product = aProduct();
     await scene.index(productEvent(product));

@@ -61,7 +61,7 @@ function ofProduct(product: Product, changed_at: string): IndexedSource {
     text: description,
     category,
     tags: tags.includes('vegan') ? sortedSet([...tags, 'vegetarian']) : tags,
-    allergens: wordsOf(attributes.allergens),
+    allergens: wordsOf(listed(attributes.allergens)),
     facts: factsOf(attributes),
     price,
     currency,
@@ -92,6 +92,13 @@ function ofDocument(document: Document, kind: Kind, changed_at: string): Indexed
     language,
     changed_at,
   };
+}
+
+/** Tenants write lists, `nuts, milk`, and `{ nuts: true }`: what is declared must not get lost. */
+function listed(value: unknown): unknown {
+  if (typeof value === 'string') return value.split(/[,;/|]/);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.entries(value).flatMap(([name, has]) => (has === false || has === null ? [] : [name]));
 }
 
 /** Words as filters spell them, sorted, each once; whatever else stands there is none. */

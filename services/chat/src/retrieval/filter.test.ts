@@ -62,6 +62,18 @@ describe('narrowing what the server lets through', () => {
     );
   });
 
+  it('leaves out an allergen under each of its names', () => {
+    for (const [asked, declared] of [
+      ['Eggs', 'egg'],
+      ['dairy', 'milk'],
+      ['shellfish', 'crustaceans'],
+      ['peanut', 'peanuts'],
+      ['Tree-Nuts', 'nuts'],
+    ] as const) {
+      assert.ok(narrowed({}, { withoutAllergens: [asked] })?.withoutAllergens?.includes(declared), asked);
+    }
+  });
+
   it('is nothing at all where the two contradict each other', () => {
     assert.equal(narrowed({ kinds: ['menu'] }, { kinds: ['faq'] }), undefined);
     assert.equal(narrowed({ minPrice: 5 }, { maxPrice: 4 }), undefined);

@@ -1,6 +1,6 @@
 /** Filters: what the server set, narrowed by what was asked for. */
 import type { Filter } from './chunk.ts';
-import { spelled } from './spelling.ts';
+import { namesOfAllergen, spelled } from './spelling.ts';
 
 /** A filter that lets through only what both do; undefined when that can be nothing. */
 export function narrowed(server: Filter, narrow: Filter): Filter | undefined {
@@ -15,7 +15,9 @@ export function narrowed(server: Filter, narrow: Filter): Filter | undefined {
   if (minPrice !== undefined && maxPrice !== undefined && minPrice > maxPrice) return undefined;
   const available = server.available ?? narrow.available;
   const tags = together(server.tags, narrow.tags);
-  const withoutAllergens = together(server.withoutAllergens, narrow.withoutAllergens);
+  const withoutAllergens = together(server.withoutAllergens, narrow.withoutAllergens).flatMap(
+    namesOfAllergen,
+  );
   return {
     ...(kinds ? { kinds } : {}),
     ...(categories ? { categories } : {}),
