@@ -49,7 +49,16 @@ export function createOpenAiEmbedder(options: OpenAiEmbedderOptions): Embedder {
     dimensions,
     maxTokens,
   };
-  const client = new OpenAI({ baseURL: baseUrl, apiKey, timeout: timeoutMs, maxRetries: 1 });
+  const client = new OpenAI({
+    baseURL: baseUrl,
+    apiKey,
+    // Nothing but the settings counts, whatever else stands in the environment.
+    organization: null,
+    project: null,
+    logLevel: 'off',
+    timeout: timeoutMs,
+    maxRetries: 1,
+  });
   const breaker = createBreaker({
     name: 'embeddings',
     // Twice: the client tries once more.

@@ -62,7 +62,11 @@ async function* inTime(
         pieces.next(),
         waitMs[state],
         request.signal,
-      );
+      ).catch((error: unknown) => {
+        // The answer is whole; only its usage is lost with the connection.
+        if (state === 'finished' && !request.signal.aborted) return 'late' as const;
+        throw error;
+      });
       if (next === 'late') {
         if (state === 'finished') return;
         throw new LateError(state === 'begun');

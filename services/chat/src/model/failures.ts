@@ -27,6 +27,8 @@ export class CutError extends Error {
 }
 
 const tooLong = new Set(['context_length_exceeded', 'string_above_max_length', 'tokens_limit_reached']);
+// Of endpoints without codes.
+const saysTooLong = /\bmaximum context length\b/i;
 const refused = new Set(['content_filter', 'content_policy_violation', 'moderation_blocked']);
 const spent = new Set(['insufficient_quota', 'billing_hard_limit_reached']);
 
@@ -47,7 +49,7 @@ function afterAnswer(error: APIError): NextStep {
   const code = codeOf(error);
   const status = error.status;
   if (refused.has(code)) return { kind: 'give_up', code: 'content_refused', reason: code };
-  if (tooLong.has(code) || status === 413)
+  if (tooLong.has(code) || status === 413 || (status === 400 && saysTooLong.test(error.message)))
     return { kind: 'next_model', code: 'context_too_long', reason: 'too_long' };
   if (spent.has(code)) return { kind: 'next_model', code: 'model_unavailable', reason: code };
   // An error inside a stream has no status.

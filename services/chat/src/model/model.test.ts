@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { readSettings, SettingsError } from '@ragline/runtime/settings';
 import { describe, it } from 'mocha';
 import { APIConnectionError, APIError } from 'openai';
+import { attempt } from './attempt.ts';
 import { eventOf } from './calls.ts';
+import type { Piece } from './endpoint.ts';
 import { afterFailure, CutError, isHarmless, LateError, refusedParameter } from './failures.ts';
 import { aRequest } from './model.support.ts';
 import { costOf } from './prices.ts';
@@ -33,6 +35,11 @@ describe('what follows a failure', () => {
     [
       'too long a context',
       anError(400, { code: 'context_length_exceeded' }),
+      { kind: 'next_model', code: 'context_too_long', reason: 'too_long' },
+    ],
+    [
+      'too long a context in words alone',
+      anError(400, { message: "This model's maximum context length is 4096 tokens" }),
       { kind: 'next_model', code: 'context_too_long', reason: 'too_long' },
     ],
     [
@@ -90,6 +97,29 @@ describe('what follows a failure', () => {
     ]) {
       assert.equal(refusedParameter(anError(400, body), sent), undefined, body.message);
     }
+  });
+});
+
+describe('an answer', () => {
+  it('is whole once it has finished, though its connection breaks before the usage', async () => {
+    const breaker = {
+      fire: (life: () => Promise<void>) => life(),
+      state: () => 'closed' as const,
+      stop: () => {},
+    };
+    const endpoint = {
+      host: 'x',
+      model: 'm',
+      async *pieces(): AsyncGenerator<Piece, void> {
+        yield { kind: 'text', text: 'all' };
+        yield { kind: 'finish', finish: 'stop', calls: [] };
+        throw new CutError();
+      },
+    };
+    const kinds: string[] = [];
+    const deadlines = { firstTokenMs: 1_000, stallMs: 1_000 };
+    for await (const { kind } of attempt(breaker, endpoint, aRequest(), deadlines)) kinds.push(kind);
+    assert.deepEqual(kinds, ['text', 'finish']);
   });
 });
 
