@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
 import { sampleDocuments } from '../seed/documents.ts';
-import { documentFrom } from './document-file.ts';
+import { documentFrom, textOf } from './document-file.ts';
 
 describe('files as documents', () => {
   let folder: string;
@@ -18,6 +18,12 @@ describe('files as documents', () => {
     await writeFile(file, content);
     return file;
   };
+
+  it('is UTF-8, or UTF-16 with its mark, and nothing garbled', () => {
+    assert.equal(textOf(Buffer.from('Käse'), 'a.txt'), 'Käse');
+    assert.equal(textOf(Buffer.from('\ufeffKäse', 'utf16le'), 'a.txt'), 'Käse');
+    assert.throws(() => textOf(Buffer.from('Käse', 'latin1'), 'a.txt'), /a\.txt: is not UTF-8/);
+  });
 
   it('take what their first lines say, unless it is said otherwise', async () => {
     const file = await aFile(

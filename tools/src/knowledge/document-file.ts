@@ -43,8 +43,20 @@ export async function documentFrom(file: string, options: DocumentOptions = {}):
   if (media_type === 'application/pdf') {
     return bodyOf({ content: bytes.toString('base64'), media_type, source }, options);
   }
-  const { fields, text } = frontMatterOf(bytes.toString('utf8'), file);
+  const { fields, text } = frontMatterOf(textOf(bytes, file), file);
   return bodyOf({ content: text, media_type, source }, { ...fields, ...definedOf(options) });
+}
+
+/** UTF-8, or UTF-16 with its mark. Throws Error for anything else: what is garbled would be found and cited so. */
+export function textOf(bytes: Uint8Array, file: string): string {
+  const [first, second] = bytes;
+  const encoding =
+    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
+  try {
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new Error(`${file}: is not UTF-8; save it as UTF-8 first`, { cause: error });
+  }
 }
 
 /** The path below here; of what lies elsewhere the name alone, since ways up mean nothing to others. */

@@ -5,6 +5,12 @@ import { parseHtml } from './html.ts';
 import { ParseError } from './parsed.ts';
 
 describe('the text of an HTML page', () => {
+  it('reads a page that is one form as a whole, without its controls', () => {
+    const page =
+      '<form action="x"><h1>Rules</h1><p>The text</p><select><option>no</option></select><textarea>no</textarea></form>';
+    assert.equal(parseHtml(page, 1_000).text, '# Rules\n\nThe text');
+  });
+
   it('keeps headings, paragraphs, lists and tables, and gives the title', () => {
     const page = `<!doctype html><title>Our &amp; your rules</title>
       <h1>Refunds</h1><p>Within <b>14</b>&nbsp;days.<br>No questions.</p>

@@ -13,9 +13,9 @@ const unseen = new Set([
   'object',
   'canvas',
   'nav',
-  'form',
   'button',
   'select',
+  'textarea',
 ]);
 const blocks = new Set([
   'p',
@@ -43,6 +43,8 @@ const blocks = new Set([
   'details',
   'summary',
   'fieldset',
+  // Some pages are one form as a whole.
+  'form',
 ]);
 const voids = new Set([
   'br',
