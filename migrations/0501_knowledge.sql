@@ -1,7 +1,7 @@
 -- Knowledge: the documents that a tenant's staff writes, and the index of everything the assistant may cite.
 --
 -- document is the truth about policies, FAQs and notes. source and chunk are an index: made by the group chat-index from
--- catalog.v1 alone (products as well as documents), and could be made again from it.
+-- catalog.v1 alone (products as well as documents).
 --
 -- Who sees what: a transaction is either a tenant's (ragline.tenant_id) or works for all of them
 -- (ragline.scope = 'operator': the consumer, which takes events of many tenants at once, and the filling of embeddings).

@@ -10,7 +10,7 @@ const neededMemory = 2.5 * gigabyte;
 const barelyEnoughMemory = 1.5 * gigabyte;
 const diskForData = 1 * gigabyte;
 const diskForParts = 1.2 * gigabyte;
-const diskForPackages = 1 * gigabyte;
+const diskForPackages = 2 * gigabyte;
 
 /** Rows `{ name, state: done | warning | failed, text, mend? }`. */
 export function checkMachine({ env = process.env, packagesMissing = false } = {}) {

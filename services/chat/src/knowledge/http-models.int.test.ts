@@ -36,6 +36,7 @@ describe('embedding models over REST', function () {
 
   it('refuse a model that nobody is set up for, and one that reads too little', async () => {
     assert.deepEqual(await refused(path, { id: 'openai:nothing:8' }), [422, 'invalid']);
+    assert.deepEqual(await refused(path, { id: 'openai:x:9999' }), [422, 'invalid']);
     assert.deepEqual(await refused(path, { id: 'short' }), [409, 'conflict']);
     assert.deepEqual(await refused(`${path}/switch`, { id: 'next' }), [422, 'invalid']);
     assert.deepEqual(await refused(`${path}/rollback`, undefined), [409, 'conflict']);

@@ -12,6 +12,8 @@ import { fillAgain, longestChunk, modelBefore, retireModel } from './reembed.ts'
 import { forAllTenants } from './scope.ts';
 
 const tags = ['knowledge'];
+// What an index of half-precision vectors takes.
+const dimensionsMax = 4_000;
 const modelId = text(200, 1).meta({ description: 'minilm_l6_v2, or openai:<model>:<dimensions>.' });
 const model = z
   .object({
@@ -94,6 +96,9 @@ export function addModelRoutes(api: Api, { pool, models: book, filling }: ModelP
       },
     },
     async ({ body: { id } }) => {
+      if (Number(/:(\d+)$/.exec(id)?.[1] ?? 1) > dimensionsMax) {
+        throw invalid('id', `has more than ${dimensionsMax} dimensions`);
+      }
       const embedder = book.embedderOf(id);
       if (embedder === undefined) throw invalid('id', 'is no model that this service is set up for');
       const longest = await forAllTenants(pool, longestChunk);
@@ -147,6 +152,8 @@ export function addModelRoutes(api: Api, { pool, models: book, filling }: ModelP
       await forAllTenants(pool, async (client) => {
         const before = await modelBefore(client);
         if (before === undefined) throw problem('conflict', 'There is no model to go back to.');
+        if (book.embedderOf(before) === undefined)
+          throw problem('conflict', `This service is not set up for ${before}.`);
         await embeddingStore.activate(client, before);
       });
       return all();
