@@ -83,6 +83,9 @@ function pieces(message) {
   });
 }
 
+/** An address of the API says nothing to a customer. */
+const isForReaders = (source) => Boolean(source) && !source.startsWith('/v1/');
+
 function sources(message) {
   const inOrder = message.citations.toSorted((a, b) => a.index - b.index);
   return element(
@@ -93,7 +96,7 @@ function sources(message) {
         'li',
         { id: sourceId(message, index), value: index, tabindex: -1 },
         title,
-        source && source !== title ? ` (${source})` : '',
+        isForReaders(source) && source !== title ? ` (${source})` : '',
       ),
     ),
   );

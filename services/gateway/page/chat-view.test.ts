@@ -22,6 +22,18 @@ describe('what the page at /chat shows', () => {
   before(() => Object.assign(globalThis, { document: { createElement: aNode } }));
   after(() => Reflect.deleteProperty(globalThis, 'document'));
 
+  it('names the file of a source, and no address of the API', async () => {
+    const { messageItem } = await import(new URL('./chat-view.js', import.meta.url).href);
+    const citations = [
+      { index: 1, title: 'Marinara', source: '/v1/products/7' },
+      { index: 2, title: 'Opening hours', source: 'hours.md' },
+    ];
+    const message = { id: 'm', role: 'assistant', state: 'completed', content: '', tools: [], citations };
+    const shown: string = messageItem(message, { onDecide() {} }).textContent;
+    assert.ok(shown.includes('Marinara') && shown.includes('(hours.md)'), shown);
+    assert.ok(!shown.includes('/v1/'), shown);
+  });
+
   it('has in the card of an offer every word of the order that will be placed', async () => {
     // By its address: what browsers load has no types.
     const { messageItem } = await import(new URL('./chat-view.js', import.meta.url).href);

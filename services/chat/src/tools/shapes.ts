@@ -89,6 +89,13 @@ export function citedFrom(chunk: Chunk, citation: number | undefined) {
   return { citation: citation ?? 1, title: chunk.title, source: chunk.source };
 }
 
+/** At most so many letters, and says so where it cuts. */
+export function clipped(text: string, max: number): string {
+  if (text.length <= max) return text;
+  // Not between the halves of a letter.
+  return `${text.slice(0, max - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
+}
+
 /** Runs a call of the orders service, and tells its refusal in words that a model can act upon. */
 export async function asked<T>(call: Promise<T>): Promise<T> {
   try {

@@ -1,6 +1,6 @@
 /** retrieve_menu: what can be ordered, by meaning and under the rules of the house. */
 import { z } from 'zod';
-import { cited, citedFrom, narrowFilter, narrowing, query } from '../shapes.ts';
+import { cited, citedFrom, clipped, narrowFilter, narrowing, query } from '../shapes.ts';
 import { defineTool } from '../tool.ts';
 
 const limitUsual = 8;
@@ -55,7 +55,7 @@ export default defineTool({
         ...citedFrom(chunk, numbers[at]),
         product_id: chunk.source_id,
         name: chunk.title,
-        description: chunk.text.slice(0, descriptionMax),
+        description: clipped(chunk.text, descriptionMax),
         category: chunk.category,
         price: chunk.price,
         currency: chunk.currency,

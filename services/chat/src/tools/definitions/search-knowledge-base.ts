@@ -1,7 +1,7 @@
 /** search_knowledge_base: passages of all documents, by meaning. */
 import { z } from 'zod';
 import { kinds } from '../../retrieval/chunk.ts';
-import { cited, citedFrom, narrowFilter, narrowing, query } from '../shapes.ts';
+import { cited, citedFrom, clipped, narrowFilter, narrowing, query } from '../shapes.ts';
 import { defineTool } from '../tool.ts';
 
 const limitUsual = 6;
@@ -37,7 +37,7 @@ export default defineTool({
       results: chunks.map((chunk, at) => ({
         ...citedFrom(chunk, numbers[at]),
         kind: chunk.kind,
-        text: chunk.text.slice(0, textMax),
+        text: clipped(chunk.text, textMax),
         score: Math.round(chunk.score * 1_000) / 1_000,
       })),
     };
