@@ -20,6 +20,8 @@ export class RestError extends Error {
   override readonly name = 'RestError';
   readonly status: number;
   readonly code: string | undefined;
+  /** What in the request was wrong, as `errors` of a 422 names it. */
+  readonly paths: readonly string[];
 
   constructor(what: string, status: number, body: unknown) {
     const { code, detail, title, errors } = isJson(body) ? body : {};
@@ -31,6 +33,7 @@ export class RestError extends Error {
       ),
     );
     this.status = status;
+    this.paths = fields.map(({ path }) => String(path));
     this.code = typeof code === 'string' ? code : undefined;
   }
 }

@@ -1,10 +1,24 @@
 /** ragline knowledge import, list, delete, coverage: of one tenant, as its staff. */
+import { basename, extname } from 'node:path';
 import type { Command } from 'commander';
-import { type Client, createClient, type LoginOptions, queryOf, withLogin } from '../dead-letters/client.ts';
+import {
+  type Client,
+  createClient,
+  type LoginOptions,
+  queryOf,
+  RestError,
+  withLogin,
+} from '../dead-letters/client.ts';
 import { print } from '../parts/output.ts';
 import { readSettings } from '../parts/settings.ts';
 import { isJson, type Json, rowsOf } from '../seed/rest.ts';
-import { type DocumentKind, documentFrom, documentKinds } from './document-file.ts';
+import {
+  type DocumentBody,
+  type DocumentKind,
+  type DocumentOptions,
+  documentFrom,
+  documentKinds,
+} from './document-file.ts';
 
 type Options = LoginOptions & { json?: boolean };
 
@@ -16,10 +30,10 @@ const lookEveryMs = 300;
 export function registerDocuments(parent: Command): void {
   withLogin(parent.command('import <files...>'), staff)
     .description(
-      'Adds Markdown, text, HTML or PDF files; a file that was imported before replaces what it was. The first lines of Markdown may say "kind: policy" between two lines of dashes.',
+      'Adds Markdown, text, HTML or PDF files; a file that was imported before replaces what it was, one that fails keeps no other back. The first lines of Markdown may say "kind: policy" between two lines of dashes.',
     )
     .option('--kind <kind>', `${documentKinds.join(', ')}; note when the file says nothing`)
-    .option('--title <title>', "of a single file; else the document's own")
+    .option('--title <title>', "of a single file; else the document's own, or the file's name")
     .option('--language <language>', 'such as en')
     .option('--wait', 'until the assistant can find them')
     .option('--json', 'print JSON')
@@ -67,15 +81,56 @@ async function importFiles(files: string[], options: ImportOptions): Promise<voi
   const kind = kindFrom(options.kind);
   if (options.title !== undefined && files.length > 1) throw new Error('--title is for a single file');
   const client = createClient(await readSettings(), options);
-  const kept: Json[] = [];
-  for (const file of files) {
-    const { title, language } = options;
-    const body = await documentFrom(file, { kind, title, language });
-    const answer = await client.call('POST', '/v1/knowledge/documents', { body, withinMs: readMs });
-    kept.push(answer.body);
-  }
+  const { title, language } = options;
+  const { kept, failures } = await keepFiles(client, files, { kind, title, language });
   const found = options.wait === true ? await allIndexed(client, kept) : kept;
-  print(found, options.json === true, documentRow);
+  if (found.length > 0 || failures.length === 0) print(found, options.json === true, documentRow);
+  for (const failure of failures) process.stderr.write(`${failure}\n`);
+  if (failures.length > 0)
+    throw new Error(`${failures.length} of ${files.length} files are not imported; the others are`);
+}
+
+/** One after the other; a file that fails keeps no other back. */
+export async function keepFiles(
+  client: Pick<Client, 'call'>,
+  files: readonly string[],
+  options: DocumentOptions,
+): Promise<{ kept: Json[]; failures: string[] }> {
+  const kept: Json[] = [];
+  const failures: string[] = [];
+  for (const file of files) {
+    try {
+      kept.push(await keepFile(client, await documentFrom(file, options), file));
+    } catch (error) {
+      failures.push(`${file}: ${whyOf(error).replace(`${file}: `, '')}`);
+    }
+  }
+  return { kept, failures };
+}
+
+async function keepFile(client: Pick<Client, 'call'>, body: DocumentBody, file: string): Promise<Json> {
+  const post = async (document: Json) => {
+    const request = { body: document, withinMs: readMs };
+    return (await client.call('POST', '/v1/knowledge/documents', request)).body;
+  };
+  try {
+    return await post(body);
+  } catch (error) {
+    // Plain text and many a PDF name no title: the file's name is better than none.
+    if (body.title !== undefined || !isOfTitle(error)) throw error;
+    return post({ ...body, title: basename(file, extname(file)) });
+  }
+}
+
+function isOfTitle(error: unknown): boolean {
+  return error instanceof RestError && error.status === 422 && error.paths.includes('title');
+}
+
+const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
+
+function whyOf(error: unknown): string {
+  if (isMissing(error)) return 'is not there';
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function allIndexed(client: Client, documents: readonly Json[]): Promise<Json[]> {
