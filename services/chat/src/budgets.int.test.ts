@@ -62,6 +62,12 @@ describe('budgets', function () {
     for (const it of asked) if (it.status === 'rejected') assert.ok(isExhausted(it.reason));
   });
 
+  it('are not passed by many large ones at the same moment, with nothing used yet', async () => {
+    const user = aUser();
+    const asked = await Promise.allSettled(Array.from({ length: 10 }, () => deskOf().hold(user, 800)));
+    assert.equal(asked.filter(({ status }) => status === 'fulfilled').length, 2);
+  });
+
   it('count what each of many has used', async () => {
     const user = aUser();
     const desk = deskOf(undefined, { tenantTokens: 0, userTokens: 1_000_000 });

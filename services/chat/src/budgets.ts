@@ -2,8 +2,9 @@
  * Budgets: how many tokens a tenant and a user may use on one day (UTC).
  *
  * Asking takes a hold for what the answer is expected to use, in the transaction that asks; finishing turns it into what
- * was used, in the transaction that keeps the answer. So a budget is passed by one answer at most, however many are
- * asked for at a time, and a death in between leaves a hold that ends by itself (docs/decisions/0131).
+ * was used, in the transaction that keeps the answer. So a budget is passed by what the answers under way use beyond their
+ * holds, however many are asked for at a time, and a death in between leaves a hold that ends by itself
+ * (docs/decisions/0131).
  */
 import type { Client, Pool } from '@ragline/postgres/pool';
 import { problem } from '@ragline/web/problems';
@@ -16,8 +17,8 @@ type Owner = { tenant_id: string; user_id: string };
 
 export type Budgets = ReturnType<typeof createBudgets>;
 
-// What a question takes as a rule: instructions, sources, some of what was said before, an answer, a call of a tool.
-const turnTokens = 4_000;
+// What a question takes at most, as a rule: all that a model is shown, and its answer.
+const turnTokens = 16_000;
 // Longer than any answer: one that waits is begun within a quarter of an hour, or never.
 const holdMs = 1_800_000;
 // Below this share of a budget nobody waits for anybody.
@@ -41,9 +42,9 @@ export function createBudgets(limits: BudgetLimits, now: () => Date = () => new 
   }
 
   /** Where there is little left, those who ask at the same moment ask one after another. */
-  async function usedInTurn(client: Client, owner: Owner): Promise<Used> {
+  async function usedInTurn(client: Client, owner: Owner, tokens: number): Promise<Used> {
     const used = await usedBy(client, owner);
-    const scope = narrowScope(used, limits);
+    const scope = narrowScope({ tenant: used.tenant + tokens, user: used.user + tokens }, limits);
     if (scope === undefined) return used;
     const name = scope === 'tenant' ? owner.tenant_id : `${owner.tenant_id}/${owner.user_id}`;
     await client.query({
@@ -64,7 +65,7 @@ export function createBudgets(limits: BudgetLimits, now: () => Date = () => new 
      */
     async hold(client: Client, owner: Owner, id: string, tokens = turnTokens): Promise<void> {
       if (!isLimited) return;
-      const exhausted = exhaustedScope(await usedInTurn(client, owner), limits);
+      const exhausted = exhaustedScope(await usedInTurn(client, owner, tokens), limits);
       if (exhausted !== undefined) throw budgetExhausted(exhausted, now());
       await client.query({
         name: 'chat_budget_hold',
@@ -103,7 +104,7 @@ export function exhaustedScope(used: Used, { tenantTokens, userTokens }: BudgetL
   return tenantTokens > 0 && used.tenant >= tenantTokens ? 'tenant' : undefined;
 }
 
-/** Whose budget is so nearly used up that asking has to be done one after another; the wider scope covers the other. */
+/** Whose budget is, with what is asked for, so nearly used up that asking has to be done one after another; the wider scope covers the other. */
 export function narrowScope(used: Used, { tenantTokens, userTokens }: BudgetLimits): Scope | undefined {
   if (tenantTokens > 0 && used.tenant >= tenantTokens * narrowShare) return 'tenant';
   return userTokens > 0 && used.user >= userTokens * narrowShare ? 'user' : undefined;

@@ -1,6 +1,8 @@
 /** Conversations over HTTP: each is its owner's alone. */
-import { inTenant, type Pool } from '@ragline/postgres/pool';
+import type { IdempotencyStore } from '@ragline/postgres/idempotency';
 import type { Api } from '@ragline/web/api';
+import { idempotencyKey } from '@ragline/web/fields';
+import { hashRequest, idempotent } from '@ragline/web/idempotency';
 import { decodePageCursor, pageOf, toPage } from '@ragline/web/pages';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
@@ -9,9 +11,9 @@ import type { ConversationStore } from './turn/conversations.ts';
 
 const tags = ['chat'];
 
-export type ConversationParts = { pool: Pool; conversations: ConversationStore };
+export type ConversationParts = { idempotency: IdempotencyStore; conversations: ConversationStore };
 
-export function addConversationRoutes(api: Api, { pool, conversations }: ConversationParts): void {
+export function addConversationRoutes(api: Api, { idempotency, conversations }: ConversationParts): void {
   api.route(
     {
       method: 'post',
@@ -19,12 +21,17 @@ export function addConversationRoutes(api: Api, { pool, conversations }: Convers
       summary: 'Open a conversation',
       tags,
       auth: 'customer',
+      headers: z.object({ 'idempotency-key': idempotencyKey.optional() }),
       body: newConversation,
       responses: { 201: { schema: conversation, headers: { location: 'Where the conversation is.' } } },
     },
-    async ({ principal }) => {
-      const opened = await inTenant(pool, principal.tenant_id, (it) => conversations.open(it, principal));
-      return { status: 201, body: opened, headers: { location: `/v1/conversations/${opened.id}` } };
+    async ({ principal, headers, body }) => {
+      const key = headers['idempotency-key'];
+      const requestHash = hashRequest('POST', '/v1/conversations', body);
+      return idempotent({ store: idempotency, principal, key, requestHash }, async (client) => {
+        const opened = await conversations.open(client, principal);
+        return { status: 201, body: opened, headers: { location: `/v1/conversations/${opened.id}` } };
+      });
     },
   );
 

@@ -47,6 +47,8 @@ export function addEventRoutes(api: Api, { conversations, answers, credentials }
       const { principal } = caller;
       stateOf(req).principal = principal;
       if ((await conversations.find(principal, id)) === undefined) throw problem('not_found');
+      // Before anything is read again for it.
+      answers.requireRoom(principal);
       const subscription = answers.follow(principal, id, lastEventId(req) ?? since);
       const path = `/v1/conversations/${id}/events`;
       const at = { name: eventsCookie, path, now: Date.now(), isSecure: isSecure(req) };

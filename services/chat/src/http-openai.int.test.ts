@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { inTenant } from '@ragline/postgres/pool';
 import { after, before, beforeEach, describe, it } from 'mocha';
 import OpenAI from 'openai';
+import { eventually } from '../../../tests/support/eventually.ts';
 import { addOpenAiRoutes } from './http-openai.ts';
 import { type LiveScene, openLiveScene, type TestUser } from './live/live.support.ts';
 import { ModelError } from './model/model.ts';
@@ -21,7 +24,7 @@ describe('the official openai client', function () {
     scene = await openLiveScene({ budgets }, ({ api, live, pool, authentication }) => {
       addOpenAiRoutes(api, {
         ...{ pool, model, retriever: aRetriever(), authentication, log: quiet, prompt: testPrompt },
-        ...{ budgets: live.budgets, admission: live.admission, limits, deadlineMs: 10_000 },
+        ...{ budgets: live.budgets, admission: live.admission, limits, deadlineMs: 3_000 },
       });
     });
   });
@@ -144,6 +147,45 @@ describe('the official openai client', function () {
     assert.equal(error.code, 'budget_exhausted');
     assert.ok(Number(error.headers?.get('retry-after')) > 0);
     assert.equal(model.requests.length, 1);
+  });
+
+  it('may set any ceiling for the answer, and still has its sources', async () => {
+    await client.chat.completions.create({ model: 'x', messages, max_tokens: 128_000 });
+    assert.match(model.requests[0]?.messages[0]?.content ?? '', /nine to ten/);
+  });
+
+  it('is not charged for a model that could not be reached', async () => {
+    script = async function* () {
+      yield* [];
+      throw new ModelError('model_refused', 'No such model');
+    };
+    await refused(client.chat.completions.create({ model: 'x', messages }));
+    const { rows } = await inTenant(scene.pool, who.tenant_id, (it) =>
+      it.query('SELECT sum(input_tokens + output_tokens)::int AS tokens FROM chat.token_budget'),
+    );
+    assert.deepEqual(rows, [{ tokens: 0 }]);
+  });
+
+  it('is let go when it does not read, at the latest with the deadline', async () => {
+    let isEnded = false;
+    script = async function* () {
+      try {
+        for (;;) yield { kind: 'text', text: 'x'.repeat(100_000) };
+      } finally {
+        isEnded = true;
+      }
+    };
+    const { hostname, port } = new URL(scene.origin);
+    const body = JSON.stringify({ model: 'x', messages, stream: true });
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    socket.write(
+      `POST /v1/openai/chat/completions HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: Bearer ${who.token}\r\n` +
+        `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    await once(socket, 'readable');
+    await eventually(() => isEnded, { withinMs: 8_000 });
+    socket.destroy();
   });
 
   it('finds the one model', async () => {

@@ -10,6 +10,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { CutError } from './domain.ts';
 import type { Admission } from './live/admission.ts';
+import { roomIn } from './live/sse.ts';
 import { type CompletionEvent, type CompletionParts, complete } from './openai/complete.ts';
 import { openAiErrorFrom } from './openai/errors.ts';
 import { type CompletionRequest, completionRequest } from './openai/request.ts';
@@ -57,14 +58,14 @@ export function addOpenAiRoutes(api: Api, parts: OpenAiParts): void {
   async function answer(req: Request, res: Response, principal: Principal): Promise<void> {
     const request = completionRequest(await bodyOf(req, res));
     const ending = new AbortController();
-    const timer = setTimeout(() => ending.abort(new CutError('deadline')), parts.deadlineMs);
     const { leave } = parts.admission.enter(principal, () => ending.abort(problem('unauthenticated')));
+    const timer = setTimeout(() => ending.abort(new CutError('deadline')), parts.deadlineMs);
     // Nobody can come back for it: what is read by nobody is not paid for.
     res.on('close', () => ending.abort(new CutError('stop')));
     try {
       const head = headOf(randomUUID());
       const events = complete(parts, principal, request, ending.signal);
-      if (request.isStream) await stream(res, head, request, events);
+      if (request.isStream) await stream(res, head, request, events, ending.signal);
       else sendJson(res, 200, await answerOf(head, events));
     } finally {
       clearTimeout(timer);
@@ -112,6 +113,7 @@ async function stream(
   head: Head,
   { hasUsage }: CompletionRequest,
   events: AsyncIterable<CompletionEvent>,
+  signal: AbortSignal,
 ): Promise<void> {
   for await (const piece of pieces(head, events, { hasUsage })) {
     if (!res.headersSent) {
@@ -122,15 +124,12 @@ async function stream(
       });
     }
     if (res.destroyed) return;
-    if (!res.write(`data: ${JSON.stringify(piece)}\n\n`)) await roomIn(res);
+    if (res.write(`data: ${JSON.stringify(piece)}\n\n`)) continue;
+    await roomIn(res, signal);
+    // It has not taken what it has: nothing more is said to it.
+    if (signal.aborted) return void res.destroy();
   }
   res.end('data: [DONE]\n\n');
-}
-
-function roomIn(res: Response): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  res.once('drain', resolve).once('close', resolve);
-  return promise;
 }
 
 function bodyOf(req: Request, res: Response): Promise<unknown> {

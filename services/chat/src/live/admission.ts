@@ -79,6 +79,8 @@ export function startAdmission(options: {
   return {
     status: (): TailStatus => tail.status(),
     isRevoked: revocations.isRevoked,
+    /** Throws a problem `unauthenticated` when the token is over or revoked. */
+    requireRights,
 
     /** Throws what `enter` would: before something is done that cannot be taken back. */
     check(principal: Principal): void {

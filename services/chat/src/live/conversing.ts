@@ -177,7 +177,13 @@ export function createConversing(parts: ConversingParts, wire: Wire, caller: Pri
     if (isOver) return;
     // The old place first: a full house must not keep out who is in it.
     place.leave();
-    place = admission.enter(fresh, onRightsEnd);
+    try {
+      place = admission.enter(fresh, onRightsEnd);
+    } catch (error) {
+      // Nothing would end it any more.
+      wire.close('unauthenticated');
+      throw error;
+    }
     principal = fresh;
     clearTimeout(warning);
     warning = warnLater();
@@ -185,6 +191,8 @@ export function createConversing(parts: ConversingParts, wire: Wire, caller: Pri
   }
 
   async function handle(message: ClientMessage): Promise<unknown> {
+    // Not left to the timer alone, which may be late.
+    if (message.type !== 'auth') admission.requireRights(principal);
     switch (message.type) {
       case 'message':
         return onMessage(message);

@@ -57,6 +57,15 @@ describe('hostile readers of conversations', function () {
     }
   });
 
+  it('open one conversation with one key, however often they ask', async () => {
+    const headers = { 'idempotency-key': randomUUIDv7() };
+    const ask = () => scene.http('POST', '/v1/conversations', { token: who.token, body: {}, headers });
+    const [first, second] = [await ask(), await ask()];
+    assert.deepEqual([first.status, second.status], [201, 201]);
+    assert.equal(second.body.id, first.body.id);
+    assert.equal(second.headers.get('idempotent-replayed'), 'true');
+  });
+
   it('cannot ask what is too long, blank, unknown or no JSON', async () => {
     const { token } = who;
     const cases: [body: unknown, status: number][] = [

@@ -53,7 +53,8 @@ export function startLive(options: LiveOptions) {
   const quotas = rateLimits ? (options.quotas ?? usualQuotas) : noQuotas;
   const feed = startFeed({ ...options, ...(topics && { topic: topics.events }) });
   const admission = startAdmission({ ...options, quotas, ...(topics && { topic: topics.revocations }) });
-  const budgets = createBudgets(rateLimits ? options.budgets : { tenantTokens: 0, userTokens: 0 });
+  const limits = rateLimits ? options.budgets : { tenantTokens: 0, userTokens: 0 };
+  const budgets = createBudgets(limits);
   const credentials = createCredentials({ ...options, revocations: admission, cookieName: eventsCookie });
   const idempotency = createIdempotencyStore(pool, 'chat');
   const answers = createAnswers({ ...options, feed, admission, idempotency, budgets });
@@ -83,6 +84,7 @@ export function startLive(options: LiveOptions) {
     admission,
     answers,
     budgets,
+    idempotency,
     credentials,
     upgrade: sockets.upgrade,
     /** Ends what is read here, so that readers go to another instance. */

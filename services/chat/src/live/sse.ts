@@ -28,16 +28,7 @@ export function openEventStream(
 
   async function write(text: string): Promise<void> {
     if (left.signal.aborted || res.write(text)) return;
-    const { promise: drained, resolve } = Promise.withResolvers<void>();
-    res.once('drain', resolve);
-    const waiting = new AbortController();
-    const isSlow = await Promise.race([
-      drained.then(() => false),
-      delay(slowMs, true, { signal: AbortSignal.any([waiting.signal, left.signal]) }).catch(() => false),
-    ]);
-    waiting.abort();
-    res.off('drain', resolve);
-    if (isSlow) res.destroy();
+    await roomIn(res, left.signal);
   }
 
   return {
@@ -51,6 +42,20 @@ export function openEventStream(
       if (!left.signal.aborted) res.end();
     },
   };
+}
+
+/** Resolves when the client has taken what waits for it, or the signal is aborted; a client that is too slow is cut off. */
+export async function roomIn(res: ServerResponse, signal: AbortSignal): Promise<void> {
+  const { promise: drained, resolve } = Promise.withResolvers<void>();
+  res.once('drain', resolve);
+  const waiting = new AbortController();
+  const isSlow = await Promise.race([
+    drained.then(() => false),
+    delay(slowMs, true, { signal: AbortSignal.any([waiting.signal, signal]) }).catch(() => false),
+  ]);
+  waiting.abort();
+  res.off('drain', resolve);
+  if (isSlow) res.destroy();
 }
 
 /** One event. JSON has no line ends of its own, so one line of data is enough. */

@@ -47,9 +47,10 @@ export async function* complete(
   const { pool, model, budgets, prompt, limits } = parts;
   const { tenant_id, user_id } = principal;
   const id = randomUUIDv7();
+  // A ceiling, which clients set as high as they like: it takes no room from what is asked.
   const maxOutputTokens = Math.min(
     request.maxTokens ?? limits.answerTokens,
-    Math.floor(model.contextTokens / 2),
+    Math.floor(Math.min(model.contextTokens, limits.tokensMax) / 2),
   );
   const asked = tokensOf(request, model.countTokens);
   await inTenant(pool, tenant_id, (client) =>
@@ -60,7 +61,6 @@ export async function* complete(
   try {
     const chunks = await find(parts, tenant_id, request, signal);
     const { messages, knowledge, tokens } = fitted(parts, request, chunks, asked, maxOutputTokens);
-    usage = { input_tokens: tokens, output_tokens: 0 };
     const marks = createMarks((number) => knowledge[number - 1] !== undefined);
     const citations = new Map<number, Citation>();
     const shown = ({ text, cited }: ReturnType<typeof marks.push>): CompletionEvent[] => {
@@ -81,6 +81,8 @@ export async function* complete(
       who: { tenant_id, user_id, conversation_id: null, turn_id: null },
     });
     for await (const event of events) {
+      // Read, since it answers: a model that could not be reached has used nothing.
+      if (event.kind !== 'end') usage = { input_tokens: tokens, output_tokens: 0 };
       if (event.kind === 'text') {
         written += event.text;
         yield* shown(marks.push(event.text));
