@@ -3,7 +3,7 @@ import { type Dish, dishesNamed, meant } from './dishes.ts';
 import { calledTool, dishesIn, type Scene } from './scene.ts';
 import { call, inWords, type Step, say } from './step.ts';
 import { allergensIn, fits, wishesOf } from './wishes.ts';
-import { cite, dontKnow, type Language, listed, money, priced } from './wording.ts';
+import { allergensNamed, cite, dontKnow, type Language, money, priced } from './wording.ts';
 import { isAlike, namedIn, plain, topicsOf, wordsOf } from './words.ts';
 
 const shownMax = 3;
@@ -131,7 +131,7 @@ const allergens: Aspect = ({ dish, text, language, question }) => {
   if (named.length === 0 && !isAsked) return undefined;
   const mark = cite(dish.citation);
   const declared =
-    dish.allergens.length > 0 ? listed(dish.allergens, language) : inWords(language, 'none', 'keine');
+    dish.allergens.length > 0 ? allergensNamed(dish.allergens, language) : inWords(language, 'none', 'keine');
   const inside = named.filter((allergen) => dish.allergens.includes(allergen));
   const traces = inWords(
     language,
@@ -141,8 +141,8 @@ const allergens: Aspect = ({ dish, text, language, question }) => {
   if (inside.length > 0) {
     return inWords(
       language,
-      `${dish.name} contains ${listed(inside, language)}: declared are ${declared}${mark}.`,
-      `${dish.name} enthält ${listed(inside, language)}: deklariert sind ${declared}${mark}.`,
+      `${dish.name} contains ${allergensNamed(inside, language)}: declared are ${declared}${mark}.`,
+      `${dish.name} enthält ${allergensNamed(inside, language)}: deklariert sind ${declared}${mark}.`,
     );
   }
   const answer =
@@ -150,8 +150,8 @@ const allergens: Aspect = ({ dish, text, language, question }) => {
       ? ''
       : inWords(
           language,
-          ` ${capital(listed(named, language))} is not among them.`,
-          ` ${capital(listed(named, language))} ist nicht darunter.`,
+          ` ${capital(allergensNamed(named, language))} is not among them.`,
+          ` ${capital(allergensNamed(named, language))} ist nicht darunter.`,
         );
   return (
     inWords(

@@ -58,7 +58,7 @@ export function orderStep(scene: Scene, purpose: Purpose): Step | undefined {
   if (basket.lines.length === 0) return undefined;
   const tool = purpose === 'order' ? 'confirm' : 'apply_promos';
   if (!scene.tools.has(tool) || !scene.tools.has('retrieve_menu')) {
-    return say(inWords(scene.language, 'Ordering is switched off here.', 'Bestellen ist hier abgeschaltet.'));
+    return say(inWords(scene.language, 'Orders cannot be taken here.', 'Hier kann nicht bestellt werden.'));
   }
   const done = calledTool(scene, tool);
   const last = done.at(-1);

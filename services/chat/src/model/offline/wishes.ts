@@ -1,6 +1,6 @@
 /** What a question asks of a dish: read by rules, so that "no nuts" never becomes a matter of likeness. */
 import type { Dish } from './dishes.ts';
-import { type Language, listed, money } from './wording.ts';
+import { allergensNamed, type Language, money } from './wording.ts';
 import { isAlike, plain, stem, topicsOf, wordsOf } from './words.ts';
 
 export type Wishes = {
@@ -195,13 +195,13 @@ export function fits(dish: Dish, wishes: Wishes): boolean {
 export function wordsOfWishes(wishes: Wishes, language: Language): string {
   const { minPrice, maxPrice, category } = wishes;
   const isGerman = language === 'de';
-  const without = [...wishes.withoutAllergens, ...wishes.withoutWords];
+  const without = allergensNamed([...wishes.withoutAllergens, ...wishes.withoutWords], language);
   const amount = (minor: number) => money(minor, 'EUR', language).replace(' €', '');
   return [
     category ?? '',
     ...wishes.tags,
     ...wishes.withoutTags.map((tag) => `${isGerman ? 'nicht' : 'not'} ${tag}`),
-    without.length === 0 ? '' : `${isGerman ? 'ohne' : 'without'} ${listed(without, language)}`,
+    without === '' ? '' : `${isGerman ? 'ohne' : 'without'} ${without}`,
     minPrice === undefined ? '' : `${isGerman ? 'ab' : 'from'} ${amount(minPrice)}`,
     maxPrice === undefined ? '' : `${isGerman ? 'bis' : 'up to'} ${amount(maxPrice)}`,
   ]

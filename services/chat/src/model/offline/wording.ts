@@ -56,6 +56,27 @@ export function listed(parts: readonly string[], language: Language): string {
   return `${parts.slice(0, -1).join(', ')} ${and} ${parts.at(-1)}`;
 }
 
+const germanAllergens: Record<string, string> = {
+  nuts: 'Nüsse',
+  peanuts: 'Erdnüsse',
+  milk: 'Milch',
+  egg: 'Ei',
+  fish: 'Fisch',
+  crustaceans: 'Krebstiere',
+  molluscs: 'Weichtiere',
+  soy: 'Soja',
+  sesame: 'Sesam',
+  celery: 'Sellerie',
+  mustard: 'Senf',
+  lupin: 'Lupinen',
+  sulphites: 'Sulfite',
+  gluten: 'Gluten',
+};
+
+export function allergensNamed(allergens: readonly string[], language: Language): string {
+  return listed(language === 'de' ? allergens.map((it) => germanAllergens[it] ?? it) : allergens, language);
+}
+
 /** `Margherita, 8.90 €`, by which later turns find again what was spoken of. */
 export function priced({ name, price, currency }: Dish, language: Language): string {
   return price === null ? name : `${name}, ${money(price, currency, language)}`;
