@@ -20,6 +20,9 @@ describe('the embedders of a process', () => {
 
   it('are those of the endpoint by name and size, each made once', async () => {
     const env = { EMBEDDING_PROVIDER: 'openai', OPENAI_API_BASE: 'http://127.0.0.1:1/v1' };
+    const elsewhere = embeddersWith({ ...env, EMBEDDING_MODEL: 'bge', EMBEDDING_MODEL_DIR: '/nowhere' });
+    assert.equal(elsewhere.of('minilm_l6_v2'), undefined);
+    await elsewhere.stop();
     const embedders = embeddersWith({ ...env, EMBEDDING_MODEL: 'bge', EMBEDDING_DIMENSIONS: '8' });
     const { id, dimensions } = embedders.preferred.model;
     assert.deepEqual([id, dimensions], ['openai:bge:8', 8]);

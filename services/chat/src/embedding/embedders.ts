@@ -1,4 +1,5 @@
 /** The models this process can ask, by the id under which their vectors are kept. */
+import { existsSync } from 'node:fs';
 import type { Logger } from '@ragline/runtime/logger';
 import type { Metrics } from '@ragline/runtime/metrics';
 import type { Embedder } from './embedder.ts';
@@ -21,7 +22,10 @@ export function createEmbedders(settings: EmbeddingSettings, parts: { log: Logge
 
   function make(id: string): Embedder | undefined {
     if (id === minilm.id) {
-      return modelFolder === undefined ? undefined : createMiniLm({ folder: modelFolder, log: parts.log });
+      // Where another provider is preferred, the folder may be named and not be there: others fill it.
+      const isThere = provider === 'local' || (modelFolder !== undefined && existsSync(modelFolder));
+      if (modelFolder === undefined || !isThere) return undefined;
+      return createMiniLm({ folder: modelFolder, log: parts.log });
     }
     const [, name, dimensions] = /^openai:(.+):(\d+)$/.exec(id) ?? [];
     const url = baseUrl ?? (apiKey === undefined ? undefined : openAiUrl);
