@@ -256,6 +256,13 @@ describe('the tools', function () {
     assert.match(without.result.summary, /^Tomato, mozzarella and basil\. \[1\] We open at ten\. \[2\]/);
   });
 
+  it('generate_summary tells the turn what its model has used', async () => {
+    const used: unknown[] = [];
+    const caller = { ...callerIn(mine), spent: (usage: unknown) => void used.push(usage) };
+    await run('generate_summary', { about: 'documents', query: 'opening hours' }, caller);
+    assert.deepEqual(used, [{ input_tokens: 1, output_tokens: 1 }]);
+  });
+
   it('generate_summary sums up a conversation, and says when there is none', async () => {
     const talk = await aConversation(pool);
     assert.equal(
