@@ -70,7 +70,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const conversations = conversationStore(pool);
   const live = own(
     startLive({
-      ...{ pool, codec, requests, conversations, authentication, health, log, clientId: instance },
+      ...{ pool, codec, requests, conversations, authentication, health, log, metrics, clientId: instance },
       ...{ kafka: config.kafka, cursorKeys: config.cursorKeys, identityUrl: config.identityUrl },
       ...{ allowedOrigins: config.allowedOrigins, rateLimits: config.rateLimits },
       answerWithinMs: config.answerWithinMs,

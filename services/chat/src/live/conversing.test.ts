@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Principal } from '@ragline/web/principal';
 import { problem } from '@ragline/web/problems';
 import { describe, it } from 'mocha';
 import { eventually } from '../../../../tests/support/eventually.ts';
@@ -7,7 +8,7 @@ import type { ServerMessage, SocketCloseReason } from './protocol.ts';
 
 type Parts = Parameters<typeof createConversing>[0];
 
-const me = {
+const me: Principal = {
   ...{ tenant_id: 't', user_id: 'u', roles: ['customer'], session_id: 's', token_id: 'x' },
   ...{ issued_at: Date.now(), expires_at: Date.now() + 3_600_000 },
 };

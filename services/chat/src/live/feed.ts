@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@ragline/runtime/logger';
+import type { Metrics } from '@ragline/runtime/metrics';
 import { type Codec, CodecError } from '@ragline/schemas/codec';
 import { topics } from '@ragline/schemas/topics';
 import { createCursorSealer } from '@ragline/streams/cursor';
@@ -26,6 +27,7 @@ export type FeedOptions = {
   /** The setting CURSOR_KEYS. */
   cursorKeys: string;
   log: Logger;
+  metrics?: Metrics;
   /** chat.events.v1, unless a test has its own. */
   topic?: string;
   /** What may wait for one reader. */
@@ -49,6 +51,12 @@ export function startFeed(options: FeedOptions) {
   const places = createPlaces(createCursorSealer({ keys: cursorKeys }));
   const reader = createReplayReader({ client: createTailClient({ kafka, clientId: `${clientId}-again` }) });
   const readers = new Map<string, Set<Subscription>>();
+  const open = options.metrics?.gauge('ragline_chat_readers', 'Conversations that are read here.');
+  const gaps = options.metrics?.counter(
+    'ragline_chat_reader_gaps_total',
+    'Times that a reader had to be told that events are missing.',
+    ['reason'],
+  );
   let at: { epoch: number; next: number[] } | undefined;
   let isStopping = false;
 
@@ -181,12 +189,15 @@ export function startFeed(options: FeedOptions) {
       const subscription: Subscription = createSubscription(address, {
         isWanted,
         bytesMax: options.bytesMax ?? usualBytesMax,
+        onGap: (reason) => gaps?.inc({ reason }),
         onClose() {
           all.delete(subscription);
+          open?.dec();
           if (all.size === 0 && readers.get(conversation_id) === all) readers.delete(conversation_id);
         },
       });
       readers.set(conversation_id, all.add(subscription));
+      open?.inc();
       if (isStopping) {
         subscription.close('restart');
         return subscription;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { createCursorSealer } from '@ragline/streams/cursor';
 import { after, before, describe, it } from 'mocha';
@@ -77,6 +78,39 @@ describe('hostile readers of conversations', function () {
     ];
     for (const [body, status] of cases) {
       assert.equal((await scene.http('POST', messagesOf(conversation), { token, body })).status, status);
+    }
+  });
+
+  it('open a stream with a ticket once, and come back by the cookie of that conversation alone', async () => {
+    let tickets = 1;
+    const identity = createServer((_req, res) => {
+      tickets -= 1;
+      res.writeHead(tickets < 0 ? 404 : 200, { 'content-type': 'application/json' });
+      res.end(JSON.stringify({ access_token: who.token }));
+    });
+    await once(identity.listen(0, '127.0.0.1'), 'listening');
+    const address = identity.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const { origin, metrics } = await scene.instance({ identityUrl: `http://127.0.0.1:${address.port}` });
+    const url = (id: string) => `${origin}/v1/conversations/${id}/events`;
+    try {
+      const first = await readEvents(`${url(conversation)}?ticket=one`);
+      assert.equal(first.status, 200);
+      assert.match(await metrics.text(), /ragline_chat_readers\{[^}]*\} 1/);
+      first.close();
+      assert.equal((await readEvents(`${url(conversation)}?ticket=one`)).status, 401);
+      const set = first.headers.get('set-cookie') ?? '';
+      assert.match(set, /HttpOnly.*/i);
+      assert.ok(set.includes(`Path=/v1/conversations/${conversation}/events`));
+      const headers = { cookie: set.split(';')[0] ?? '' };
+      const again = await readEvents(`${url(conversation)}?since=forged`, { headers });
+      assert.equal(again.status, 200);
+      await eventually(async () =>
+        assert.match(await metrics.text(), /reader_gaps_total\{[^}]*bad_cursor[^}]*\} 1/),
+      );
+      again.close();
+    } finally {
+      identity.close();
     }
   });
 

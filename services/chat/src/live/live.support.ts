@@ -3,7 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { inTenant, type Pool } from '@ragline/postgres/pool';
 import { poolOf, scratchDatabase } from '@ragline/postgres/testing';
 import { createHealth } from '@ragline/runtime/health';
-import { createMetrics } from '@ragline/runtime/metrics';
+import { createMetrics, type Metrics } from '@ragline/runtime/metrics';
 import { createCodec } from '@ragline/schemas/codec';
 import { createKafka } from '@ragline/streams/kafka-client';
 import { startProducer } from '@ragline/streams/producer';
@@ -61,13 +61,17 @@ export async function openLiveScene(
   const stops: (() => Promise<void>)[] = [];
 
   /** One more instance of the API. */
-  async function instance(own: Partial<LiveOptions> = {}): Promise<{ origin: string; live: Live }> {
+  async function instance(
+    own: Partial<LiveOptions> = {},
+  ): Promise<{ origin: string; live: Live; metrics: Metrics }> {
     const health = createHealth();
+    const metrics = createMetrics({ service: 'test' });
     const live = startLive({
       ...{ pool, kafka: access, codec, authentication, requests, conversations, topics, health },
       clientId: `test-${randomUUIDv7()}`,
       cursorKeys: '1:a-secret-of-the-tests',
       identityUrl: tokens.jwks.jwksUrl,
+      metrics,
       allowedOrigins: ['http://shop.example'],
       budgets: { tenantTokens: 0, userTokens: 0 },
       rateLimits: true,
@@ -79,7 +83,6 @@ export async function openLiveScene(
     const api = createApi({ title: 'test', authentication });
     addRoutes(api, { pool, conversations, requests, ...live });
     addMore({ api, live, pool, authentication });
-    const metrics = createMetrics({ service: 'test' });
     const { app } = createApp({ service: 'test', log: quiet, metrics, health, api });
     const server = await startServer({
       ...{ handler: app, port: 0, host: '127.0.0.1', log: quiet, drainMs: 500 },
@@ -90,7 +93,7 @@ export async function openLiveScene(
       await server.close();
     });
     await eventually(async () => (await health.ready()).status === 'ready', { withinMs: 15_000 });
-    return { origin: `http://127.0.0.1:${server.port}`, live };
+    return { origin: `http://127.0.0.1:${server.port}`, live, metrics };
   }
 
   const { origin, live } = await instance();

@@ -3,6 +3,7 @@ import { createIdempotencyStore } from '@ragline/postgres/idempotency';
 import type { Pool } from '@ragline/postgres/pool';
 import type { Health } from '@ragline/runtime/health';
 import type { Logger } from '@ragline/runtime/logger';
+import type { Metrics } from '@ragline/runtime/metrics';
 import type { Codec } from '@ragline/schemas/codec';
 import type { TailStatus } from '@ragline/streams/tail';
 import type { KafkaAccess } from '@ragline/streams/tail-client';
@@ -37,6 +38,7 @@ export type LiveOptions = {
   answerWithinMs: number;
   health: Health;
   log: Logger;
+  metrics?: Metrics;
   heartbeatMs?: number;
   /** What may wait for one reader. */
   bytesMax?: number;

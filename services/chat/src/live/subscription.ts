@@ -40,7 +40,13 @@ export function createSubscription(
     isWanted,
     bytesMax,
     onClose,
-  }: { isWanted: (event: ShownEvent) => boolean; bytesMax: number; onClose: () => void },
+    onGap,
+  }: {
+    isWanted: (event: ShownEvent) => boolean;
+    bytesMax: number;
+    onClose: () => void;
+    onGap?: (reason: GapReason) => void;
+  },
 ) {
   const sieve = createSieve();
   const queue: Waiting[] = [];
@@ -109,6 +115,7 @@ export function createSubscription(
       put(queue, { kind: 'event', event, place: { ...at, last: lastOf(event) } }, size + itemBytes);
     },
     gap(reason: GapReason, place: Place | undefined): void {
+      if (closed === undefined) onGap?.(reason);
       put(queue, { kind: 'gap', reason, place }, itemBytes);
     },
     /** All that was missed is in the queue: what was held back follows. */
