@@ -131,7 +131,7 @@ function isYes(text: string, count: number): boolean {
 
 /** A wish for something, with or without a code at its end. */
 function startsAnOrder(text: string): boolean {
-  if (isCounted(text) || /^\d+ ?x? \p{L}/u.test(text)) return true;
+  if (isCounted(text)) return true;
   return /^(?:please |ok,? )*(?:i(?:'d| would) like|i want|i(?:'ll| will) (?:have|take|order)|order|add|ich (?:mochte|hatte|nehme)|can i (?:have|get|order)) (?!(?:to )?(?:use|apply|redeem)\b)/.test(
     text,
   );
@@ -167,17 +167,19 @@ function isOrder(text: string): boolean {
       text,
     ) ||
     wanting.test(text) ||
-    /^-?\d+ ?x? \p{L}/u.test(text) ||
     isCounted(text)
   );
 }
 
 /** "Two Margherita and a cola": with nothing said but what it is. */
 function isCounted(text: string): boolean {
-  if (/\?|\b(?:people|persons?|guests?|tables?|questions?|personen|tische?|frage)\b/.test(text)) return false;
-  return counted.test(text) && wordsOf(text).length <= 14;
+  if (told.test(text)) return false;
+  return (counted.test(text) || /^-?\d+ ?x? \p{L}/u.test(text)) && wordsOf(text).length <= 40;
 }
 
+// Counts something else, or tells what has happened: "two pizzas were missing".
+const told =
+  /\?|\b(?:people|persons?|guests?|tables?|questions?|personen|tische?|frage|hours?|days?|weeks?|minutes?|is|are|was|were|arrived|came|missing|wrong|cold|late|ago|ist|sind|war|waren|fehlt|fehlen)\b/;
 const counted =
   /^(?:please |ok,? )*(?:one|two|three|four|five|six|seven|eight|nine|ten|zwei|drei|vier|funf|sechs) (?!of\b|thing|more thing)\p{L}{3}/u;
 

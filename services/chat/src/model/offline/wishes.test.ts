@@ -97,6 +97,8 @@ describe('what is asked for', () => {
     ]);
     assert.equal(byRule('two people, is there a table?'), undefined);
     assert.notEqual(byRule('Give me your best pizza'), 'order');
+    assert.equal(byRule('two pizzas were missing from my delivery'), undefined);
+    assert.equal(byRule('2 people for tonight'), undefined);
     assert.equal(byRule('Is there any promotion running?'), 'promotion');
     assert.equal(byRule('Which burgers do you have?'), 'menu');
   });
