@@ -5,6 +5,7 @@ import { PermanentError, UnavailableError } from '@ragline/streams/errors';
 import { countTokens as count } from 'gpt-tokenizer/encoding/cl100k_base';
 import OpenAI, { APIError } from 'openai';
 import { z } from 'zod';
+import { countingInPieces } from './counting.ts';
 import { type Embedder, type EmbeddingModel, TextTooLongError } from './embedder.ts';
 
 export type OpenAiEmbedderOptions = {
@@ -97,9 +98,7 @@ export function createOpenAiEmbedder(options: OpenAiEmbedderOptions): Embedder {
 // A text that spells a special token is text like any other.
 const plain = { disallowedSpecial: new Set<string>() };
 
-function countTokens(text: string): number {
-  return count(text, plain);
-}
+const countTokens = countingInPieces((text) => count(text, plain));
 
 /** Only these know the parameter; others refuse it. */
 function sizeFor(name: string, dimensions: number): { dimensions?: number } {

@@ -1,6 +1,7 @@
 /** The model that the settings ask for. */
 import type { Logger } from '@ragline/runtime/logger';
 import type { Metrics } from '@ragline/runtime/metrics';
+import { countingInPieces } from '../embedding/counting.ts';
 import type { Embedder } from '../embedding/embedder.ts';
 import type { ModelCall } from './calls.ts';
 import type { Model } from './model.ts';
@@ -22,7 +23,7 @@ export async function createModel(settings: ModelSettings, parts: ModelParts): P
   const { embedder, metrics, log, record } = parts;
   const counting =
     settings.provider === 'openai' ? await import('gpt-tokenizer/encoding/o200k_base') : undefined;
-  const countTokens = counting ? (text: string) => counting.countTokens(text, plain) : roughTokens;
+  const countTokens = counting ? countingInPieces((text) => counting.countTokens(text, plain)) : roughTokens;
   const observe = createObserver({ metrics, record, countTokens });
   const offline = createOfflineModel({ embedder, observe, countTokens: roughTokens });
   if (settings.provider === 'offline' || settings.fallbackModels.includes('offline')) offline.warm();

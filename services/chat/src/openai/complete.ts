@@ -36,6 +36,8 @@ export type CompletionEvent =
 const sourcesMax = 8;
 const queryMax = 2_000;
 const perMessage = 4;
+// More than any text has: what is longer need not be counted to be refused.
+const lettersPerToken = 16;
 
 /** Throws what asking for a budget, retrieval and the model throw, or the signal's reason. */
 export async function* complete(
@@ -47,11 +49,10 @@ export async function* complete(
   const { pool, model, budgets, prompt, limits } = parts;
   const { tenant_id, user_id } = principal;
   const id = randomUUIDv7();
+  const limit = Math.min(model.contextTokens, limits.tokensMax);
   // A ceiling, which clients set as high as they like: it takes no room from what is asked.
-  const maxOutputTokens = Math.min(
-    request.maxTokens ?? limits.answerTokens,
-    Math.floor(Math.min(model.contextTokens, limits.tokensMax) / 2),
-  );
+  const maxOutputTokens = Math.min(request.maxTokens ?? limits.answerTokens, Math.floor(limit / 2));
+  if (tokensOf(request, ({ length }) => length) > limit * lettersPerToken) throw tooLong(limit);
   const asked = tokensOf(request, model.countTokens);
   await inTenant(pool, tenant_id, (client) =>
     budgets.hold(client, principal, id, asked + limits.knowledgeTokens + maxOutputTokens),
@@ -142,8 +143,11 @@ function fitted(
     if (tokens <= limit)
       return { messages: [{ role: 'system', content: system }, ...messages], knowledge, tokens };
   }
-  throw new ModelError('context_too_long', `The messages need more than the ${limit} tokens that there are`);
+  throw tooLong(limit);
 }
+
+const tooLong = (limit: number) =>
+  new ModelError('context_too_long', `The messages need more than the ${limit} tokens that there are`);
 
 function tokensOf(
   { instructions, messages, tools }: CompletionRequest,
