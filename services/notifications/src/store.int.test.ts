@@ -5,6 +5,7 @@ import { formatTraceparent, newTraceContext } from '@ragline/runtime/traceparent
 import { anOrderEvent } from '@ragline/schemas/samples';
 import type { OrderEvent } from '@ragline/schemas/types.generated';
 import { after, before, describe, it } from 'mocha';
+import { eventually } from '../../../tests/support/eventually.ts';
 import { notificationsFor } from './domain.ts';
 import type { Reader } from './reader.ts';
 import type { Notification } from './store.ts';
@@ -131,7 +132,9 @@ describe('the notification store', () => {
   it('shows new staff what came since their account was made', async () => {
     const { staff, keep } = await aTenant();
     await keep();
+    await nextMillisecond();
     const newcomer = { ...staff, user_id: randomUUIDv7() };
+    await nextMillisecond();
     assert.deepEqual(await opened.store.list(newcomer, all), []);
     await keep();
     assert.equal((await opened.store.list(newcomer, all)).length, 1);
@@ -151,6 +154,12 @@ describe('the notification store', () => {
     }
     assert.deepEqual(pages, events);
   });
+
+  /** Ids know milliseconds and no more: what is before the other needs one of its own. */
+  async function nextMillisecond() {
+    const since = Date.now();
+    await eventually(() => Date.now() > since, { everyMs: 1 });
+  }
 
   async function aTenant() {
     const tenantId = randomUUIDv7();
