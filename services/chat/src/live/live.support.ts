@@ -136,7 +136,8 @@ export async function openLiveScene(
         stream,
         async say(...texts: string[]): Promise<void> {
           for (const text of texts) {
-            content += text;
+            // The end has it whole, and has to fit into a record; no answer of a real worker is longer.
+            content = (content + text).slice(0, 60_000);
             stream.text(text);
             await stream.flush();
           }
