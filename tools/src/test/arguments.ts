@@ -9,8 +9,8 @@ export const phaseNames = [
   'unit',
   'integration',
   'e2e',
-  'security',
   'browser',
+  'security',
   'faults',
   'nightly',
 ] as const;

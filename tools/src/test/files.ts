@@ -1,7 +1,7 @@
 /** Which test file is of which kind: by its name and folder alone. */
 import { globSync } from 'node:fs';
 
-export const fileKinds = ['unit', 'integration', 'e2e', 'security', 'browser', 'faults', 'nightly'] as const;
+export const fileKinds = ['unit', 'integration', 'e2e', 'browser', 'security', 'faults', 'nightly'] as const;
 export type FileKind = (typeof fileKinds)[number];
 
 /**
