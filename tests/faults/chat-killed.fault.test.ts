@@ -17,10 +17,16 @@ const takeover = { withinMs: 90_000 };
 
 describe('an answer whose worker dies', function () {
   this.timeout(300_000);
-  ownParts();
   let scene: TurnScene;
   let topics: Awaited<ReturnType<typeof openTopics>>;
   let provider: FakeOpenAi;
+  // Hooks run in their order: what lives on the parts ends before they do.
+  after(async () => {
+    await provider?.stop();
+    await topics?.remove();
+    await scene?.close();
+  });
+  ownParts();
   let started = 0;
   const children = new Map<string, ChildProcess>();
 
@@ -32,12 +38,6 @@ describe('an answer whose worker dies', function () {
   afterEach(async () => {
     for (const name of children.keys()) await kill(name);
   });
-  after(async () => {
-    await provider?.stop();
-    await topics?.remove();
-    await scene?.close();
-  });
-
   it('is begun anew by another when its process is killed, and told once', async () => {
     provider.reply({ text: pieces, betweenMs: 300 });
     for (let i = 0; i < 2; i += 1) await start();
@@ -70,8 +70,11 @@ describe('an answer whose worker dies', function () {
     provider.reply({ text: pieces });
     await start({ endsAt: 'claimed' });
     const asked = await ask();
-    for (let deaths = 1; deaths <= 3; deaths += 1) {
-      await eventually(() => assert.equal(children.size, 0), takeover);
+    const isOver = () => seen(asked.conversation)?.ends.length === 1;
+    for (let deaths = 1; deaths <= 3 && !isOver(); deaths += 1) {
+      // A start counts when the record was begun, also by one that died before it had the turn.
+      await eventually(() => assert.ok(children.size === 0 || isOver()), takeover);
+      if (isOver()) break;
       // The last one lives long enough to say that the record is given up.
       await start(deaths < 3 ? { endsAt: 'claimed' } : {});
     }
@@ -79,6 +82,9 @@ describe('an answer whose worker dies', function () {
     assert.equal((await scene.message(asked.who, asked.answer_id)).error_code, 'internal_error');
     const next = await scene.ask(asked.who, asked.conversation, 'And on Sunday?');
     await topics.request(next.record);
+    // One that was to die for the first may have been left over.
+    for (const name of children.keys()) await kill(name);
+    await start();
     await eventually(() => assert.deepEqual(turnsOf(asked.conversation)[1]?.text, whole), takeover);
   });
 
@@ -139,7 +145,8 @@ describe('an answer whose worker dies', function () {
     const child = fork(file, [JSON.stringify(said)], { execArgv: [] });
     children.set(said.instance, child);
     child.on('exit', () => children.delete(said.instance));
-    await once(child, 'message');
+    // It may be gone before it could say that it is ready.
+    await Promise.race([once(child, 'message'), once(child, 'exit')]);
   }
 
   async function kill(name: string): Promise<void> {
