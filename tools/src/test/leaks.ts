@@ -26,6 +26,19 @@ export function processesOf(mark: string): LeftProcess[] {
   return found;
 }
 
+/** Ends what the run has left, and gives it. */
+export function endLeft(mark: string): LeftProcess[] {
+  const left = processesOf(mark);
+  for (const { pid } of left) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended in the meantime.
+    }
+  }
+  return left;
+}
+
 function entriesOf(folder: string): string[] {
   try {
     return readdirSync(folder);
