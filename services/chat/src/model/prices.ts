@@ -4,7 +4,7 @@
 type Price = { input: number; output: number };
 
 // Prices change: whoever changes one changes the date, so that older records keep their meaning.
-export const priceDate = '2025-08-07';
+const priceDate = '2025-08-07';
 const prices: Readonly<Record<string, Price>> = {
   'gpt-5': { input: 1.25, output: 10 },
   'gpt-5-mini': { input: 0.25, output: 2 },

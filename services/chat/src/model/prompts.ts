@@ -18,7 +18,7 @@ export type Prompts = {
   names(): string[];
 };
 
-export const promptsFolder = join(import.meta.dirname, '..', '..', 'prompts');
+const promptsFolder = join(import.meta.dirname, '..', '..', 'prompts');
 
 /** Reads every `<name>.md` of the folder, once. */
 export function loadPrompts(folder: string = promptsFolder): Prompts {

@@ -54,7 +54,7 @@ export async function analysedBy(
 }
 
 /** The one JSON object in a model's answer, whatever it writes around it. */
-export function analysisIn(text: string): Analysis | undefined {
+function analysisIn(text: string): Analysis | undefined {
   const json = text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1);
   try {
     const read = shape.safeParse(JSON.parse(json));

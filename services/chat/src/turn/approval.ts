@@ -67,7 +67,7 @@ async function tryFor(execute: ExecuteApproval, approvalId: string, caller: Tool
   }
 }
 
-export function wordsFor(executed: Executed): string {
+function wordsFor(executed: Executed): string {
   switch (executed.kind) {
     case 'ordered': {
       const { id, total, currency } = executed.order;

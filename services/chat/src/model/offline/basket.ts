@@ -88,7 +88,7 @@ function added(lines: readonly Line[], more: readonly SaidLine[], news: News): A
 
 const keyOf = ({ words, notes }: SaidLine) => `${topicsOf(words).join(' ')}/${notes ?? ''}`;
 
-export function isQuantity(quantity: number): boolean {
+function isQuantity(quantity: number): boolean {
   return Number.isInteger(quantity) && quantity >= 1 && quantity <= quantityMax;
 }
 
@@ -137,7 +137,7 @@ const removing =
   /^(?:(?:please|ok(?:ay)?|no|and|bitte)[\s,]+)*(?:remove|take (?:out|off|away)|delete|drop|without|leave out|entfernen?(?: sie)?)\s+(.+?)(?:\s+(?:from|of my|out|please|bitte|again)\b.*)?[.!]*$/;
 
 /** The words of what a text takes out of the basket, and how many of it; all of it when no number is said. */
-export function removedIn(text: string): { quantity?: number; words: string } | undefined {
+function removedIn(text: string): { quantity?: number; words: string } | undefined {
   const found = removing.exec(plain(text).trim())?.[1];
   if (found === undefined) return undefined;
   const { quantity, words } = countedIn(found.replace(/^all (?:of )?(?:the |my )?/, ''));

@@ -69,7 +69,7 @@ type Aspect = (asked: Asked) => string | undefined;
 type Asked = { dish: Dish; text: string; language: Language; question: string };
 
 /** Everything that the question asks about the dish; where it asks nothing we know, what the menu says. */
-export function dishAnswer({ question, language }: Scene, dish: Dish): string {
+function dishAnswer({ question, language }: Scene, dish: Dish): string {
   const asked = { dish, text: plain(question), language, question };
   const parts = aspects.map((aspect) => aspect(asked)).filter((part) => part !== undefined);
   if (!dish.available) {

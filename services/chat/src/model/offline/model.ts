@@ -15,7 +15,7 @@ import type { Step } from './step.ts';
 import { summaryOf } from './summary.ts';
 import { languageOf, offlineNote, saysOffline } from './wording.ts';
 
-export const offlineName = 'offline';
+const offlineName = 'offline';
 const contextTokens = 16_000;
 
 export type OfflineOptions = {

@@ -21,7 +21,7 @@ export type Floors = {
 };
 
 // Found by `ragline eval retrieval`: what is asked and answered scores above, what no document answers below.
-export const usualFloors: Floors = { passage: 0.28, sentence: 0.378 };
+const usualFloors: Floors = { passage: 0.28, sentence: 0.378 };
 
 const passagesMax = 4;
 const unitsMax = 24;
