@@ -28,7 +28,7 @@ describe('the life of a service', () => {
 
   it('goes on stopping when one part fails to, and then exits with 1', async () => {
     const service = start(`
-      own(1, () => console.log('stopped a'));
+      own(setInterval(() => {}, 1000), (timer) => { clearInterval(timer); console.log('stopped a'); });
       own(2, () => { throw new Error('stuck'); });
     `);
     await service.line('service started');

@@ -170,6 +170,8 @@ describe('the notification store', () => {
       is_staff,
     });
     const [customer, staff, colleague] = [reader(false), reader(true), reader(true)];
+    // Staff see what came after their account was made.
+    await nextMillisecond();
     const traceparent = formatTraceparent(newTraceContext(undefined));
     const notice = (event: OrderEvent) => ({
       event_id: event.event_id,
