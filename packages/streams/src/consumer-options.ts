@@ -30,6 +30,11 @@ export type ConsumerOptions = Handling &
     concurrency?: number;
     /** Records a batch, at most. */
     batchMax?: number;
+    /**
+     * How long a batch may hold up the next fetch, 1,000 ms when not given. Where a handler takes that long anyway,
+     * 0: else a record waits for those of other keys that were fetched before it.
+     */
+    holdFetchMs?: number;
     /** How long a stop waits for handlers that have begun, before it aborts them. */
     stopWithinMs?: number;
     /** How long the first join is tried before starting throws; for ever when not given. A topic that is gone lets none succeed. */

@@ -20,8 +20,8 @@ export type { ConsumerOptions, Finished };
 
 export type Running = { stop(): Promise<void> };
 
-// How long a batch may hold up the next fetch: long enough for a handler to be done before a rebalance is noticed.
-const holdMs = 1_000;
+// Long enough for a handler to be done before a rebalance is noticed.
+const usualHoldMs = 1_000;
 const commitEveryMs = 250;
 // A partition that is resumed is fetched at the end of the fetch that is on its way, so it is resumed before it is due.
 const aheadMs = 1_000;
@@ -51,6 +51,7 @@ async function run<E extends Addressed>(
   eventOf: (event: E) => DecodedEvent | undefined,
 ): Promise<Running> {
   const { kafka, groupId, order, producer, metrics, log, concurrency = 16, batchMax = 500 } = options;
+  const { holdFetchMs = usualHoldMs } = options;
   const shown = consumerMetrics(metrics, groupId);
   const slots = createSlots(concurrency);
   const finished = createOutcomes({ shown, eventOf, onFinished: options.onFinished });
@@ -141,7 +142,7 @@ async function run<E extends Addressed>(
     }
     if (result.kind !== 'taken') return;
     // Behind records that take long, or are not quite due, the next fetch does not wait.
-    if (!isTier && result.run.open() === records.length) await orAfter(holdMs, result.run.idle());
+    if (!isTier && result.run.open() === records.length) await orAfter(holdFetchMs, result.run.idle());
     showLag();
   }
 

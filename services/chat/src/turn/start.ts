@@ -106,6 +106,8 @@ export async function startTurns(options: TurnOptions) {
       metrics: options.metrics,
       health: options.health,
       concurrency: options.concurrency,
+      // An answer takes seconds: the next question is not held up by it.
+      holdFetchMs: 0,
       stopWithinMs: options.stopWithinMs,
       onFinished({ event, outcome }) {
         if (outcome === 'parked' && event !== undefined) {
