@@ -1,5 +1,6 @@
 /** Errors as clients see them: application/problem+json (RFC 9457). */
 import type { ServerResponse } from 'node:http';
+import { openAiForm, readsOpenAiForm } from './openai-form.ts';
 
 /** Every code with its status and title; codes keep their meaning, new ones may be added. */
 export const problemCodes = {
@@ -101,7 +102,10 @@ export function problemBody(from: Problem, requestId: string): ProblemBody & Rec
   };
 }
 
-/** Answers with a problem; an answer already begun is cut off, so that nobody takes it for whole. */
+/**
+ * Answers with a problem, below `/v1/openai` in the form that is read there; an answer already begun is cut off, so
+ * that nobody takes it for whole.
+ */
 export function sendProblem(res: ServerResponse, from: Problem, requestId: string): void {
   if (res.headersSent) {
     res.destroy();
@@ -110,10 +114,12 @@ export function sendProblem(res: ServerResponse, from: Problem, requestId: strin
   // What a handler had set for its own answer says nothing about this one.
   for (const name of ['etag', 'last-modified', 'content-length', 'content-encoding', 'location'])
     res.removeHeader(name);
-  const body = Buffer.from(JSON.stringify(problemBody(from, requestId)));
+  const form = readsOpenAiForm(res.req.url) ? openAiForm(from) : undefined;
+  const body = Buffer.from(JSON.stringify(form?.body ?? problemBody(from, requestId)));
   res.statusCode = from.status;
-  for (const [name, value] of Object.entries(from.headers)) res.setHeader(name, value);
-  res.setHeader('content-type', 'application/problem+json');
+  for (const [name, value] of Object.entries({ ...from.headers, ...form?.headers }))
+    res.setHeader(name, value);
+  res.setHeader('content-type', form === undefined ? 'application/problem+json' : 'application/json');
   res.setHeader('content-length', body.length);
   res.setHeader('cache-control', 'no-store');
   res.end(body);

@@ -8,6 +8,8 @@ import { eventually } from '../../../tests/support/eventually.ts';
 import { addOpenAiRoutes } from './http-openai.ts';
 import { type LiveScene, openLiveScene, type TestUser } from './live/live.support.ts';
 import { ModelError } from './model/model.ts';
+import { createPlaces } from './turn/places.ts';
+import { createTurnRequests } from './turn/requests.ts';
 import { aRetriever, limits, quiet, testPrompt } from './turn/scene.support.ts';
 import { aModel, calling, ended, type Script, saying } from './turn/turn.support.ts';
 
@@ -25,6 +27,7 @@ describe('the official openai client', function () {
       addOpenAiRoutes(api, {
         ...{ pool, model, retriever: aRetriever(), authentication, log: quiet, prompt: testPrompt },
         ...{ budgets: live.budgets, admission: live.admission, limits, deadlineMs: 3_000 },
+        places: createPlaces({ openTurnsMax: 4, openTurnsOfUserMax: 2 }),
       });
     });
   });
@@ -188,10 +191,48 @@ describe('the official openai client', function () {
     socket.destroy();
   });
 
-  it('finds the one model', async () => {
+  it('finds the one model, and is told in its own form of what there is not', async () => {
     assert.deepEqual(
       (await client.models.list()).data.map(({ id }) => id),
       ['ragline'],
     );
+    assert.equal((await client.models.retrieve('ragline')).id, 'ragline');
+    const noModel = await refused(client.models.retrieve('gpt-4o'));
+    assert.deepEqual([noModel.status, noModel.code, noModel.param], [404, 'model_not_found', 'model']);
+    const noPath = await refused(client.embeddings.create({ model: 'x', input: 'x' }));
+    assert.deepEqual([noPath.status, noPath.code, noPath.type], [404, 'not_found', 'invalid_request_error']);
+  });
+
+  it('has places among the open turns of its user and tenant, and leaves them', async () => {
+    const told = Promise.withResolvers<void>();
+    script = async function* () {
+      yield { kind: 'text', text: 'We ' };
+      await told.promise;
+      yield* saying('are.');
+    };
+    const own = { maxRetries: 0 };
+    const of = (it: OpenAI) => it.chat.completions.create({ model: 'x', messages, stream: true }, own);
+    // A question that waits in a conversation counts like an answer that is being made.
+    const conversation_id = await scene.open(who);
+    const turns = await createTurnRequests(scene.codec, { openTurnsMax: 4, openTurnsOfUserMax: 2 });
+    const ask = (content: string) =>
+      inTenant(scene.pool, who.tenant_id, (it) => turns.requestTurn(it, { who, conversation_id, content }));
+    await ask('Are you open?');
+    const running = await of(client);
+    const tooMany = await refused(of(client));
+    assert.ok(tooMany instanceof OpenAI.RateLimitError);
+    assert.deepEqual([tooMany.code, tooMany.type], ['rate_limit_exceeded', 'rate_limit_error']);
+    await assert.rejects(ask('And tomorrow?'), { code: 'rate_limited' });
+    // Another user of the tenant still has room, until the tenant has none.
+    const others = [];
+    for (let nth = 0; nth < 2; nth += 1) {
+      const { token } = await scene.aUser({ tenant_id: who.tenant_id });
+      others.push(await of(clientOf(token)));
+    }
+    const { token } = await scene.aUser({ tenant_id: who.tenant_id });
+    assert.equal((await refused(of(clientOf(token)))).status, 429);
+    told.resolve();
+    for (const stream of [running, ...others]) for await (const _ of stream);
+    for await (const _ of await of(client));
   });
 });

@@ -12,19 +12,19 @@ import { CutError } from './domain.ts';
 import type { Admission } from './live/admission.ts';
 import { roomIn } from './live/sse.ts';
 import { type CompletionEvent, type CompletionParts, complete } from './openai/complete.ts';
-import { openAiErrorFrom } from './openai/errors.ts';
+import { OpenAiError, openAiErrorFrom } from './openai/errors.ts';
 import { type CompletionRequest, completionRequest } from './openai/request.ts';
 import { answerOf, type Head, headOf, modelName, pieces } from './openai/wire.ts';
 
 export type OpenAiParts = CompletionParts & {
   authentication: Pick<Authentication, 'verify'>;
   admission: Admission;
-  deadlineMs: number;
   log: Logger;
 };
 
 const tags = ['openai'];
 const anything = z.record(z.string(), z.unknown());
+const failure = z.object({ error: anything });
 const since = Math.floor(Date.UTC(2026, 0, 1) / 1_000);
 
 export function addOpenAiRoutes(api: Api, parts: OpenAiParts): void {
@@ -84,10 +84,36 @@ export function addOpenAiRoutes(api: Api, parts: OpenAiParts): void {
       auth: 'none',
       responses: {
         200: { description: 'A chat.completion, or a stream of chat.completion.chunk.', schema: anything },
-        400: { description: 'An error in OpenAI’s shape.', schema: z.object({ error: anything }) },
+        400: { description: 'An error in OpenAI’s shape.', schema: failure },
+        429: {
+          description: 'So many answers are being made, or the tokens of the day are used up.',
+          schema: failure,
+        },
       },
     },
     ({ req, res }) => shaped(req, res, (principal) => answer(req, res, principal)),
+  );
+
+  const model = { id: modelName, object: 'model', created: since, owned_by: 'ragline' };
+
+  api.route(
+    {
+      method: 'get',
+      path: '/v1/openai/models/{model}',
+      summary: 'One model, in OpenAI’s wire format',
+      tags,
+      auth: 'none',
+      params: z.object({ model: z.string() }),
+      responses: { 200: anything, 404: { description: 'An error in OpenAI’s shape.', schema: failure } },
+    },
+    ({ params, req, res }) =>
+      shaped(req, res, async () => {
+        if (params.model !== modelName) {
+          const told = { message: 'There is no such model', param: 'model', code: 'model_not_found' };
+          throw new OpenAiError(404, told);
+        }
+        sendJson(res, 200, model);
+      }),
   );
 
   api.route(
@@ -101,8 +127,7 @@ export function addOpenAiRoutes(api: Api, parts: OpenAiParts): void {
     },
     ({ req, res }) =>
       shaped(req, res, async () => {
-        const data = [{ id: modelName, object: 'model', created: since, owned_by: 'ragline' }];
-        sendJson(res, 200, { object: 'list', data });
+        sendJson(res, 200, { object: 'list', data: [model] });
       }),
   );
 }

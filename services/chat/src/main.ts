@@ -42,6 +42,7 @@ import { recentMessages } from './tools/recent-messages.ts';
 import { createToolRegistry } from './tools/registry.ts';
 import { conversationStore } from './turn/conversations.ts';
 import { noFailpoint } from './turn/failpoint.ts';
+import { createPlaces } from './turn/places.ts';
 import { createTurnRequests } from './turn/requests.ts';
 import { startTurns } from './turn/start.ts';
 
@@ -63,10 +64,11 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const authentication = createAuthentication({ jwksUrl, issuer, audience, log });
   const kafka = createKafka({ ...config.kafka, clientId: instance, log });
   const codec = createCodec({ registryUrl: config.registryUrl });
-  const requests = await createTurnRequests(codec, {
+  const openTurns = {
     openTurnsMax: config.rateLimits ? config.tenantTurnsMax : unlimited,
     openTurnsOfUserMax: config.rateLimits ? config.userTurnsMax : unlimited,
-  });
+  };
+  const requests = await createTurnRequests(codec, openTurns);
   const conversations = conversationStore(pool);
   const live = own(
     startLive({
@@ -133,7 +135,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   addToolRoutes(api, { pool, registry, requestApproval, answers: live.answers });
   addOpenAiRoutes(api, {
     ...{ pool, model, retriever, authentication, log, prompt: prompts.prompt('assistant') },
-    ...{ budgets: live.budgets, admission: live.admission },
+    ...{ budgets: live.budgets, admission: live.admission, places: createPlaces(openTurns) },
     ...{ limits: config.context, deadlineMs: config.turnDeadlineMs },
   });
   knowledge.addRoutes(api);

@@ -14,6 +14,7 @@ import type { Chunk } from '../retrieval/chunk.ts';
 import type { Retriever } from '../retrieval/retrieve.ts';
 import { citationOf, nothingFound, renderChunk, searchTextOf } from '../turn/knowledge.ts';
 import { createMarks } from '../turn/marks.ts';
+import type { Places } from '../turn/places.ts';
 import type { WindowLimits } from '../turn/window.ts';
 import type { CompletionRequest } from './request.ts';
 
@@ -25,6 +26,9 @@ export type CompletionParts = {
   /** `assistant`, with the places today and knowledge. */
   prompt: Prompt;
   limits: Omit<WindowLimits, 'modelTokens'>;
+  places: Places;
+  /** After which the signal is aborted. */
+  deadlineMs: number;
 };
 
 export type Completed = { finish: Finish; usage: Usage; citations: Citation[] };
@@ -38,6 +42,8 @@ const queryMax = 2_000;
 const perMessage = 4;
 // More than any text has: what is longer need not be counted to be refused.
 const lettersPerToken = 16;
+// What is left to do once the signal is aborted.
+const afterDeadlineMs = 10_000;
 
 /** Throws what asking for a budget, retrieval and the model throw, or the signal's reason. */
 export async function* complete(
@@ -46,7 +52,7 @@ export async function* complete(
   request: CompletionRequest,
   signal: AbortSignal,
 ): AsyncGenerator<CompletionEvent, void> {
-  const { pool, model, budgets, prompt, limits } = parts;
+  const { pool, model, budgets, places, prompt, limits } = parts;
   const { tenant_id, user_id } = principal;
   const id = randomUUIDv7();
   const limit = Math.min(model.contextTokens, limits.tokensMax);
@@ -54,9 +60,10 @@ export async function* complete(
   const maxOutputTokens = Math.min(request.maxTokens ?? limits.answerTokens, Math.floor(limit / 2));
   if (tokensOf(request, ({ length }) => length) > limit * lettersPerToken) throw tooLong(limit);
   const asked = tokensOf(request, model.countTokens);
-  await inTenant(pool, tenant_id, (client) =>
-    budgets.hold(client, principal, id, asked + limits.knowledgeTokens + maxOutputTokens),
-  );
+  await inTenant(pool, tenant_id, async (client) => {
+    await places.take(client, principal, { id, forMs: parts.deadlineMs + afterDeadlineMs });
+    await budgets.hold(client, principal, id, asked + limits.knowledgeTokens + maxOutputTokens);
+  });
   let usage: Usage = { input_tokens: 0, output_tokens: 0 };
   let written = '';
   try {
@@ -102,7 +109,10 @@ export async function* complete(
     if (usage.output_tokens === 0 && written !== '') {
       usage = { ...usage, output_tokens: model.countTokens(written) };
     }
-    await inTenant(pool, tenant_id, (client) => budgets.spend(client, { id, tenant_id, user_id }, usage));
+    await inTenant(pool, tenant_id, async (client) => {
+      await places.leave(client, { id, tenant_id });
+      await budgets.spend(client, { id, tenant_id, user_id }, usage);
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 /** Errors as clients of OpenAI's protocol read them. */
+import { notAgain, openAiForm } from '@ragline/web/openai-form';
 import { problemFrom } from '@ragline/web/problem-from';
 import { Problem } from '@ragline/web/problems';
 import { CutError } from '../domain.ts';
@@ -25,9 +26,6 @@ export class OpenAiError extends Error {
   }
 }
 
-// Asking again at once cannot help, and the official client would.
-const notAgain = { 'x-should-retry': 'false' };
-
 const ofModel: Record<ModelErrorCode, [status: number, code: string, headers?: Record<string, string>]> = {
   model_unavailable: [503, 'model_unavailable', { 'retry-after': '5' }],
   model_stalled: [503, 'model_stalled', { 'retry-after': '5' }],
@@ -52,24 +50,7 @@ export function openAiErrorFrom(error: unknown): OpenAiError {
   return fromProblem(error instanceof Problem ? error : problemFrom(error), error);
 }
 
-function fromProblem({ status, code, title, detail, headers }: Problem, cause: unknown): OpenAiError {
-  const message = detail ?? title;
-  switch (code) {
-    case 'unauthenticated':
-      return new OpenAiError(
-        401,
-        { message, type: 'authentication_error', code: 'invalid_api_key' },
-        headers,
-      );
-    case 'budget_exhausted':
-      return new OpenAiError(429, { message, type: 'insufficient_quota', code }, { ...headers, ...notAgain });
-    case 'rate_limited':
-      return new OpenAiError(
-        429,
-        { message, type: 'rate_limit_error', code: 'rate_limit_exceeded' },
-        headers,
-      );
-    default:
-      return new OpenAiError(status, { message, code }, headers, { cause });
-  }
+function fromProblem(from: Problem, cause: unknown): OpenAiError {
+  const { body, headers } = openAiForm(from);
+  return new OpenAiError(from.status, body.error, { ...from.headers, ...headers }, { cause });
 }

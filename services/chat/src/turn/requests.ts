@@ -12,6 +12,7 @@ import { topics } from '@ragline/schemas/topics';
 import type { ChatRequestEvent } from '@ragline/schemas/types.generated';
 import { problem } from '@ragline/web/problems';
 import { titleFrom } from '../domain.ts';
+import { type OpenTurnLimits, requirePlace } from './places.ts';
 
 export type Who = { tenant_id: string; user_id: string; roles: readonly string[] };
 
@@ -24,9 +25,6 @@ export type Requested = {
 };
 
 export type TurnRequests = Awaited<ReturnType<typeof createTurnRequests>>;
-
-/** Turns that may wait or run at a time, of a tenant and of one user. */
-export type OpenTurnLimits = { openTurnsMax: number; openTurnsOfUserMax?: number };
 
 /**
  * Looks the schema up, so that no transaction waits for the registry; rejects while it cannot answer.
@@ -61,7 +59,7 @@ export async function createTurnRequests(codec: Codec, limits: OpenTurnLimits) {
       { who, conversation_id, content }: { who: Who; conversation_id: string; content: string },
     ): Promise<Requested> {
       const { tenant_id, user_id } = who;
-      await requireRoom(client, who, limits);
+      await requirePlace(client, who, limits);
       const last = await takePositions(client, { who, conversation_id, title: titleFrom(content) }, 2);
       const ids = { turn_id: randomUUIDv7(), message_id: randomUUIDv7(), answer_id: randomUUIDv7() };
       await client.query({
@@ -203,23 +201,6 @@ function eventBase(
 ) {
   const occurred_at = new Date().toISOString();
   return { event_id: randomUUIDv7(), event_type, occurred_at, tenant_id, user_id, conversation_id };
-}
-
-async function requireRoom(
-  client: Client,
-  { tenant_id, user_id }: Who,
-  { openTurnsMax, openTurnsOfUserMax = openTurnsMax }: OpenTurnLimits,
-): Promise<void> {
-  const { rows } = await client.query<{ user_id: string }>({
-    name: 'chat_open_turns',
-    text: `SELECT user_id FROM chat.turn WHERE tenant_id = $1 AND state IN ('requested', 'running') LIMIT $2`,
-    values: [tenant_id, openTurnsMax],
-  });
-  const own = rows.filter((it) => it.user_id === user_id).length;
-  if (rows.length < openTurnsMax && own < openTurnsOfUserMax) return;
-  throw problem('rate_limited', 'Too many questions wait for an answer.', {
-    headers: { 'retry-after': '2' },
-  });
 }
 
 /** Locks the conversation until the transaction ends, and takes the next positions in it; the last of them. */
