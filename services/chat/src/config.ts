@@ -58,6 +58,12 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
       tenantTurnsMax: env.integer('CHAT_TENANT_TURNS', 24, { min: 1 }),
       /** The part of them that one user may have. */
       userTurnsMax: env.integer('CHAT_USER_TURNS', 6, { min: 1 }),
+      /** Streams and sockets open on this instance, of a user and of a tenant, and resumes of a user at a time. */
+      streams: {
+        perUser: env.integer('CHAT_USER_STREAMS', 100, { min: 1 }),
+        perTenant: env.integer('CHAT_TENANT_STREAMS', 5_000, { min: 1 }),
+        resumesPerUser: env.integer('CHAT_USER_RESUMES', 20, { min: 1 }),
+      },
       /** As retryDelaysMs, of turns: somebody waits for them. */
       turnRetryDelaysMs: env.integers('CHAT_RETRY_DELAYS_MS', [1_000, 5_000, 30_000], {
         min: 1,

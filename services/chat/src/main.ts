@@ -75,6 +75,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
       ...{ pool, codec, requests, conversations, authentication, health, log, metrics, clientId: instance },
       ...{ kafka: config.kafka, cursorKeys: config.cursorKeys, identityUrl: config.identityUrl },
       ...{ allowedOrigins: config.allowedOrigins, rateLimits: config.rateLimits },
+      quotas: config.streams,
       answerWithinMs: config.answerWithinMs,
       budgets: config.budgets,
     }),

@@ -10,9 +10,8 @@ import { createRevocations, revocationFrom, revokes } from '@ragline/web/revocat
 
 export type Admission = ReturnType<typeof startAdmission>;
 
-export type Quotas = { perUser: number; perTenant: number };
-export const usualQuotas: Quotas = { perUser: 100, perTenant: 5_000 };
-export const noQuotas: Quotas = { perUser: Number.POSITIVE_INFINITY, perTenant: Number.POSITIVE_INFINITY };
+/** Streams and sockets that are open on this instance, and those of a user that are being brought up to date. */
+export type Quotas = { perUser: number; perTenant: number; resumesPerUser?: number };
 
 type Reader = { principal: Principal; end: () => void; timer: NodeJS.Timeout };
 

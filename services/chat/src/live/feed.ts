@@ -13,6 +13,7 @@ import { createReplayReader } from '@ragline/streams/replay';
 import { startTail, type TailStatus } from '@ragline/streams/tail';
 import { createTailClient, type KafkaAccess } from '@ragline/streams/tail-client';
 import type { FetchedPartition, TailRecord } from '@ragline/streams/tail-records';
+import { problem } from '@ragline/web/problems';
 import { type ShownEvent, shownEvent } from './event.ts';
 import { createPlaces, type Place } from './place.ts';
 import { createReplayer } from './replayer.ts';
@@ -32,6 +33,8 @@ export type FeedOptions = {
   topic?: string;
   /** What may wait for one reader. */
   bytesMax?: number;
+  /** How many conversations of one user may be read again at a time; as many as come when not given. */
+  resumesOfUserMax?: number | undefined;
 };
 
 export type Reading = {
@@ -48,6 +51,7 @@ const missedMax = 500_000;
 /** Begins to read at once, and repeats for ever while Kafka is away: `status` says how far it is. */
 export function startFeed(options: FeedOptions) {
   const { kafka, clientId, codec, cursorKeys, log, topic = topics.chatEvents.name } = options;
+  const { resumesOfUserMax = Number.POSITIVE_INFINITY } = options;
   const places = createPlaces(createCursorSealer({ keys: cursorKeys }));
   const reader = createReplayReader({ client: createTailClient({ kafka, clientId: `${clientId}-again` }) });
   const readers = new Map<string, Set<Subscription>>();
@@ -182,9 +186,15 @@ export function startFeed(options: FeedOptions) {
       return place && places.seal(conversation_id, place);
     },
 
-    /** Whose conversation it is has been looked at before. */
+    /**
+     * Whose conversation it is has been looked at before. Throws a problem `rate_limited` for one that is to be read
+     * again while too many of its user are.
+     */
     read(address: Address, { since, isWanted = () => true }: Reading = {}): Subscription {
       const { conversation_id } = address;
+      if (since !== undefined && replayer.waitingOf(address) >= resumesOfUserMax) {
+        throw problem('rate_limited', 'Too many conversations are being read again.');
+      }
       const all = readers.get(conversation_id) ?? new Set();
       const subscription: Subscription = createSubscription(address, {
         isWanted,

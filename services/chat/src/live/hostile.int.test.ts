@@ -130,6 +130,41 @@ describe('hostile readers of conversations', function () {
     await eventually(() => assert.equal(scene.live.feed.readers(), 0));
   });
 
+  it('have two conversations read again for them at a time, and others theirs', async () => {
+    const quotas = { perUser: 100, perTenant: 1_000, resumesPerUser: 2 };
+    const { origin, live } = await scene.instance({ quotas });
+    const greedy = await scene.aUser();
+    const id = await scene.open(greedy);
+    const since = live.feed.cursorNow(id) ?? '';
+    const { token } = greedy;
+    const asked = { token, body: { content: 'Hello' }, headers: { prefer: 'respond-async' } };
+    await scene.http('POST', messagesOf(id), asked);
+    const worker = await scene.work(greedy, id);
+    // More than may wait for one reader, so that who does not read is not brought up to date.
+    await worker.say(...Array.from({ length: 5 }, () => 'x'.repeat(100_000)));
+    await eventually(() => live.feed.cursorNow(id) !== since);
+    const follow = () => live.feed.read({ ...greedy, conversation_id: id }, { since });
+    const [first, second] = [follow(), follow()];
+    const url = `${origin}/v1/conversations/${id}/events`;
+    const third = await readEvents(`${url}?since=${since}`, { token });
+    assert.equal(third.status, 429);
+    assert.ok(Number(third.headers.get('retry-after')) > 0);
+    const other = await readEvents(`${origin}/v1/conversations/${conversation}/events`, {
+      ...{ token: who.token, headers: { 'last-event-id': live.feed.cursorNow(conversation) ?? '' } },
+    });
+    const now = await readEvents(url, { token });
+    assert.deepEqual([other.status, now.status], [200, 200]);
+    first.close('closed');
+    await eventually(async () => {
+      const again = await readEvents(`${url}?since=${since}`, { token });
+      again.close();
+      assert.equal(again.status, 200);
+    });
+    for (const stream of [other, now]) stream.close();
+    second.close('closed');
+    await worker.finish();
+  });
+
   it('are let go when they do not read, and the answer goes on', async () => {
     const slow = await scene.aUser();
     const id = await scene.open(slow);

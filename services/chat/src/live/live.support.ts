@@ -75,6 +75,7 @@ export async function openLiveScene(
       allowedOrigins: ['http://shop.example'],
       budgets: { tenantTokens: 0, userTokens: 0 },
       rateLimits: true,
+      quotas: { perUser: 100, perTenant: 5_000 },
       answerWithinMs: 10_000,
       log: quiet,
       ...changes,

@@ -14,7 +14,7 @@ import { type BudgetLimits, createBudgets } from '../budgets.ts';
 import { eventsCookie } from '../http-events.ts';
 import type { ConversationStore } from '../turn/conversations.ts';
 import type { TurnRequests } from '../turn/requests.ts';
-import { noQuotas, type Quotas, startAdmission, usualQuotas } from './admission.ts';
+import { type Quotas, startAdmission } from './admission.ts';
 import { startFeed } from './feed.ts';
 import { createSockets } from './sockets.ts';
 
@@ -34,7 +34,7 @@ export type LiveOptions = {
   budgets: BudgetLimits;
   /** Off: no budgets, and as many readers as come. */
   rateLimits: boolean;
-  quotas?: Quotas;
+  quotas: Quotas;
   answerWithinMs: number;
   health: Health;
   log: Logger;
@@ -46,14 +46,16 @@ export type LiveOptions = {
   topics?: { events: string; revocations: string };
 };
 
+const noQuotas: Quotas = { perUser: Number.POSITIVE_INFINITY, perTenant: Number.POSITIVE_INFINITY };
 const fetchAgeMaxMs = 5_000;
 const behindMaxMs = 5_000;
 
 /** Begins to read at once; health check `live` says whether it is at the end. */
 export function startLive(options: LiveOptions) {
   const { pool, rateLimits, health, topics } = options;
-  const quotas = rateLimits ? (options.quotas ?? usualQuotas) : noQuotas;
-  const feed = startFeed({ ...options, ...(topics && { topic: topics.events }) });
+  const quotas = rateLimits ? options.quotas : noQuotas;
+  const { resumesPerUser: resumesOfUserMax } = quotas;
+  const feed = startFeed({ ...options, resumesOfUserMax, ...(topics && { topic: topics.events }) });
   const admission = startAdmission({ ...options, quotas, ...(topics && { topic: topics.revocations }) });
   const limits = rateLimits ? options.budgets : { tenantTokens: 0, userTokens: 0 };
   const budgets = createBudgets(limits);

@@ -8,7 +8,7 @@ import type { Logger } from '@ragline/runtime/logger';
 import type { ReplayReader } from '@ragline/streams/replay';
 import type { FetchedPartition, TailRecord } from '@ragline/streams/tail-records';
 import type { ShownEvent } from './event.ts';
-import type { Subscription } from './subscription.ts';
+import type { Address, Subscription } from './subscription.ts';
 
 export type Missed = {
   partition: number;
@@ -33,6 +33,8 @@ const offsetOutOfRange = 1;
 const noRoomMs = 20;
 const turnMs = 4;
 
+const userOf = ({ tenant_id, user_id }: Pick<Address, 'tenant_id' | 'user_id'>) => `${tenant_id}/${user_id}`;
+
 export function createReplayer(parts: {
   topic: string;
   reader: Pick<ReplayReader, 'read'>;
@@ -44,13 +46,22 @@ export function createReplayer(parts: {
 }) {
   const { topic, reader, decoded, log, retryMs = 100, giveUpMs = 10_000 } = parts;
   const jobs = new Map<Subscription, Job>();
+  const byUser = new Map<string, number>();
   let round = 0;
   let isSweeping = false;
   let isStopping = false;
 
+  function remove({ subscription }: Job): boolean {
+    if (!jobs.delete(subscription)) return false;
+    const user = userOf(subscription.address);
+    const left = (byUser.get(user) ?? 1) - 1;
+    if (left === 0) byUser.delete(user);
+    else byUser.set(user, left);
+    return true;
+  }
+
   function done(job: Job): void {
-    if (!jobs.delete(job.subscription)) return;
-    job.subscription.caughtUp();
+    if (remove(job)) job.subscription.caughtUp();
   }
 
   function gap(job: Job, reason: 'expired' | 'unavailable'): void {
@@ -60,7 +71,7 @@ export function createReplayer(parts: {
 
   function settle(): void {
     for (const job of jobs.values()) {
-      if (job.subscription.isClosed()) jobs.delete(job.subscription);
+      if (job.subscription.isClosed()) remove(job);
       else if (job.next >= job.until) done(job);
     }
   }
@@ -188,6 +199,8 @@ export function createReplayer(parts: {
     add(subscription: Subscription, missed: Missed): void {
       const key = subscription.address.conversation_id;
       jobs.set(subscription, { ...missed, subscription, key, servedIn: 0, failingSince: undefined });
+      const user = userOf(subscription.address);
+      byUser.set(user, (byUser.get(user) ?? 0) + 1);
       if (isSweeping) return;
       isSweeping = true;
       sweep().catch((error: unknown) => {
@@ -202,9 +215,12 @@ export function createReplayer(parts: {
       if (job !== undefined) done(job);
     },
     waiting: (): number => jobs.size,
+    /** Those of one user; one that was closed meanwhile counts until the sweep sees it, some milliseconds. */
+    waitingOf: (user: Pick<Address, 'tenant_id' | 'user_id'>): number => byUser.get(userOf(user)) ?? 0,
     stop(): void {
       isStopping = true;
       jobs.clear();
+      byUser.clear();
     },
   };
 }
