@@ -61,7 +61,8 @@ export function createOpenAiEmbedder(options: OpenAiEmbedderOptions): Embedder {
     maxRetries: 1,
   });
   const breaker = createBreaker({
-    name: 'embeddings',
+    // Of each model: one that is filled beside another may be away alone.
+    name: `embeddings:${name}`,
     // Twice: the client tries once more.
     timeoutMs: 2 * timeoutMs + 1_000,
     metrics,

@@ -1,7 +1,8 @@
 /** Errors as clients of OpenAI's protocol read them. */
+import { UnavailableError } from '@ragline/streams/errors';
 import { notAgain, openAiForm } from '@ragline/web/openai-form';
 import { problemFrom } from '@ragline/web/problem-from';
-import { Problem } from '@ragline/web/problems';
+import { Problem, problem } from '@ragline/web/problems';
 import { CutError } from '../domain.ts';
 import { ModelError, type ModelErrorCode } from '../model/model.ts';
 
@@ -47,6 +48,7 @@ export function openAiErrorFrom(error: unknown): OpenAiError {
       cause: error,
     });
   }
+  if (error instanceof UnavailableError) return fromProblem(problem('unavailable'), error);
   return fromProblem(error instanceof Problem ? error : problemFrom(error), error);
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { UnavailableError } from '@ragline/streams/errors';
 import { problem } from '@ragline/web/problems';
 import { describe, it } from 'mocha';
 import { ModelError } from '../model/model.ts';
@@ -71,6 +72,7 @@ describe('a request in OpenAI’s wire format', () => {
     [problem('budget_exhausted'), 429, 'budget_exhausted'],
     [new ModelError('model_unavailable', 'x'), 503, 'model_unavailable'],
     [new ModelError('content_refused', 'x'), 400, 'content_filter'],
+    [new UnavailableError('a secret of ours'), 503, 'unavailable'],
     [new TypeError('a secret of ours'), 500, 'internal'],
   ];
   it('fails with errors that its clients know, and that tell no secret', () => {

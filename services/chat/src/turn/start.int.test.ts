@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { createMetrics } from '@ragline/runtime/metrics';
 import { after, before, describe, it } from 'mocha';
 import { eventually } from '../../../../tests/support/eventually.ts';
+import { createOpenAiEmbedder } from '../embedding/openai-embedder.ts';
 import type { ModelEvent } from '../model/model.ts';
-import { openTurnScene, readerOf, type TurnScene } from './scene.support.ts';
+import { aRetriever, openTurnScene, readerOf, type TurnScene } from './scene.support.ts';
 import { openTopics, startInstance } from './start.support.ts';
 import { aModel, saying } from './turn.support.ts';
 
@@ -12,6 +16,7 @@ describe('instances that answer from Kafka', function () {
   let topics: Awaited<ReturnType<typeof openTopics>>;
   let instance: Awaited<ReturnType<typeof startInstance>>;
   const cutAt = new Map<string, number>();
+  let retriever = aRetriever();
 
   // What is asked says how it is answered.
   const model = aModel(async function* ({ messages, signal }): AsyncGenerator<ModelEvent> {
@@ -32,7 +37,10 @@ describe('instances that answer from Kafka', function () {
   before(async () => {
     scene = await openTurnScene();
     topics = await openTopics();
-    instance = await startInstance({ names: topics.names, pool: scene.pool, instance: 'test-1', model });
+    instance = await startInstance({
+      ...{ names: topics.names, pool: scene.pool, instance: 'test-1', model },
+      retriever: { retrieve: (request) => retriever.retrieve(request) },
+    });
   });
   after(async () => {
     await instance?.stop();
@@ -81,6 +89,61 @@ describe('instances that answer from Kafka', function () {
     await eventually(() => assert.equal(seen(conversation)[0]?.text, 'Slowly'));
     await scene.stop(who, conversation);
     await eventually(() => assert.deepEqual(seen(conversation)[0]?.ends, ['message_stopped']));
+  });
+
+  it('waits while the embedding endpoint is away, spends no attempt, and answers when it is back', async () => {
+    let isAway = true;
+    let tries = 0;
+    const endpoint = createServer((_req, res) => {
+      const data = [{ index: 0, embedding: [1, 0, 0] }];
+      res.writeHead(isAway ? 503 : 200, { 'content-type': 'application/json', 'x-should-retry': 'false' });
+      res.end(JSON.stringify(isAway ? {} : { data }));
+    });
+    await once(endpoint.listen(0, '127.0.0.1'), 'listening');
+    const address = endpoint.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const metrics = createMetrics({ service: 'test' });
+    const embedder = createOpenAiEmbedder({
+      ...{ baseUrl: `http://127.0.0.1:${address.port}/v1`, apiKey: 'key', name: 'embedder', dimensions: 3 },
+      ...{ maxTokens: 1_000, timeoutMs: 1_000, metrics },
+    });
+    const breaker = async () =>
+      /ragline_breaker_state\{[^}]*dependency="embeddings:embedder"[^}]*\} (\d)/.exec(
+        await metrics.text(),
+      )?.[1];
+    const found = retriever;
+    retriever = {
+      async retrieve(request) {
+        tries += 1;
+        await embedder.embed([request.query], request.signal);
+        return found.retrieve(request);
+      },
+    };
+    try {
+      const who = scene.aUser();
+      const conversation = await scene.open(who);
+      const { record, answer_id } = await scene.ask(who, conversation, 'late');
+      await topics.request(record);
+      await eventually(() => tries > 0);
+      await Promise.allSettled(Array.from({ length: 5 }, () => embedder.embed(['others ask too'])));
+      assert.equal(await breaker(), '2');
+      // More often than there are attempts.
+      await eventually(() => tries > 4);
+      assert.equal((await scene.message(who, answer_id)).state, 'running');
+      isAway = false;
+      await eventually(() => assert.deepEqual(seen(conversation)[0]?.ends, ['message_completed']), {
+        withinMs: 15_000,
+      });
+      assert.equal(seen(conversation)[0]?.text, 'Answer to late');
+      assert.deepEqual(topics.letters, []);
+      assert.equal(await breaker(), '0');
+      const { rows } = await scene.owner.query('SELECT FROM streams.parked_key');
+      assert.equal(rows.length, 0);
+    } finally {
+      retriever = found;
+      await embedder.stop();
+      endpoint.close();
+    }
   });
 
   it('hands a turn over when it stops, and says nothing more of it', async () => {

@@ -13,6 +13,7 @@ import { startTail } from '@ragline/streams/tail';
 import { createTailClient } from '@ragline/streams/tail-client';
 import { stack } from '../../../../tests/support/stack.ts';
 import type { Model } from '../model/model.ts';
+import type { Retriever } from '../retrieval/retrieve.ts';
 import type { ExecuteApproval } from '../tools/approvals.ts';
 import { type Failpoint, noFailpoint } from './failpoint.ts';
 import { aRetriever, limits, noTools, quiet, testPrompt } from './scene.support.ts';
@@ -41,16 +42,19 @@ export async function openTopics() {
   const codec = createCodec({ registryUrl });
   const encode = await codec.encoder('chat_request_v1');
   const told: ChatEvent[] = [];
+  const letters: Buffer[] = [];
   const tail = startTail({
     client: createTailClient({ kafka: access, clientId: `test-reader-${id}` }),
-    topics: [{ name: names.events, from: 'beginning' }],
+    topics: [names.events, deadLetterTopicOf(names.groupId)].map((name) => ({ name, from: 'beginning' })),
     sink: {
       opened() {},
       moved() {},
       async batch(partitions) {
-        for (const { records } of partitions) {
+        for (const { topic, records } of partitions) {
           for (const { value } of records) {
-            if (value !== null) told.push((await codec.decode(value)).value as ChatEvent);
+            if (value === null) continue;
+            if (topic === names.events) told.push((await codec.decode(value)).value as ChatEvent);
+            else letters.push(value);
           }
         }
       },
@@ -62,6 +66,8 @@ export async function openTopics() {
     names,
     /** All events so far, in the order in which a partition has them. */
     told,
+    /** Values of the group's dead letters. */
+    letters,
     /** Sends a request as the outbox would. */
     async request(event: ChatRequestEvent): Promise<void> {
       const { event_id: id, event_type, tenant_id, user_id, conversation_id: key } = event;
@@ -85,6 +91,7 @@ export async function startInstance(options: {
   instance: string;
   model: Model;
   execute?: ExecuteApproval;
+  retriever?: Retriever;
   failpoint?: Failpoint;
   deadlineMs?: number;
   log?: Logger;
@@ -103,7 +110,7 @@ export async function startInstance(options: {
     producer,
     events: producer,
     model,
-    retriever: aRetriever(),
+    retriever: options.retriever ?? aRetriever(),
     tools: noTools,
     execute: options.execute ?? (async () => ({ kind: 'rejected' })),
     prompt: testPrompt,

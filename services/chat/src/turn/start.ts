@@ -74,7 +74,7 @@ export async function startTurns(options: TurnOptions) {
   const stops = startStops({ client, codec, running, log, topic: names.requests });
   const watch = startWatch({ running, store, log });
   const limits = { requestedMs, runningMs: deadlineMs + 2 * afterDeadlineMs };
-  const sweeping = { store, publisher, limits, log };
+  const sweeping = { store, publisher, limits, log, spend: options.spend };
   const sweeper = startSweeper(sweeping);
   const ending = new Set<Promise<void>>();
 

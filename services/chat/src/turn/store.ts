@@ -137,13 +137,13 @@ export function turnStore(pool: Pool) {
 
     /**
      * Gives up a turn that is stale still: takes it under a generation of its own, and calls `tell` before it commits,
-     * so that no turn ends in silence. False when it was not stale any more.
+     * so that no turn ends in silence. `tell` may write in the same transaction. False when it was not stale any more.
      */
     giveUp(
       { id, tenant_id }: Stale,
       limits: { requestedMs: number; runningMs: number },
       errorCode: string,
-      tell: (turn: Turn, answer: Message) => Promise<void>,
+      tell: (turn: Turn, answer: Message, client: Client) => Promise<void>,
     ): Promise<boolean> {
       return inTenant(pool, tenant_id, async (client) => {
         const { rows } = await client.query<Turn>({
@@ -165,7 +165,7 @@ export function turnStore(pool: Pool) {
           values: [tenant_id, turn.answer_id, errorCode],
         });
         const [answer] = answers;
-        if (answer !== undefined) await tell(turn, messageOf(answer));
+        if (answer !== undefined) await tell(turn, messageOf(answer), client);
         return true;
       });
     },

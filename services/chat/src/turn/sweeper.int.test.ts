@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { after, before, describe, it } from 'mocha';
+import { createBudgets } from '../budgets.ts';
 import { openTurnScene, quiet, type TurnScene } from './scene.support.ts';
 import { endDeadTurn, sweep } from './sweeper.ts';
 
@@ -90,6 +91,25 @@ describe('turns that nobody comes back to', function () {
     assert.deepEqual(told, ['message_failed']);
     assert.equal((await scene.message(who, answer_id)).error_code, 'internal_error');
     assert.equal(await (await scene.worker()).handle(record), 'completed');
+  });
+
+  it('hold nothing of a budget any more, and have used nothing', async () => {
+    const budgets = createBudgets({ tenantTokens: 0, userTokens: 1_000 });
+    const [expired, dead] = [await asked(), await asked()];
+    for (const { who, turn_id } of [expired, dead]) {
+      await scene.inTenant(who, (client) => budgets.hold(client, who, turn_id, 900));
+    }
+    await scene.owner.query(
+      `UPDATE chat.turn SET requested_at = now() - interval '2 minutes' WHERE id = $1`,
+      [expired.turn_id],
+    );
+    const { sweeping } = await parts();
+    const spending = { ...sweeping, spend: budgets.spend };
+    assert.equal(await sweep(spending), 1);
+    await endDeadTurn(spending, scene.eventOf(dead.record));
+    for (const { who } of [expired, dead]) {
+      await scene.inTenant(who, (client) => budgets.hold(client, who, randomUUIDv7(), 900));
+    }
   });
 
   it('say nothing of a turn that has ended well', async () => {
