@@ -321,21 +321,23 @@ describe('a service on HTTP', () => {
     service.health.check('kafka', () => {});
   });
 
-  it('describes itself by OpenAPI 3.1', async () => {
+  it('describes itself by OpenAPI 3.2', async () => {
     const { body } = await http('GET', '/openapi.json');
-    assert.equal(body.openapi, '3.1.0');
+    assert.equal(body.openapi, '3.2.0');
     const operation = body.paths['/v1/things/{id}'].post;
     assert.deepEqual(Object.keys(operation.responses), [
       '201',
       '400',
       '404',
       '408',
+      '409',
       '413',
       '415',
       '422',
       '429',
       '500',
       '503',
+      'default',
     ]);
     assert.equal(operation.requestBody.content['application/json'].schema.additionalProperties, false);
     assert.deepEqual(operation.responses['422'].content['application/problem+json'].schema, {

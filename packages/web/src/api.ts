@@ -1,4 +1,4 @@
-/** Routes that are validated, typed and described at once: zod in, a handler, OpenAPI 3.1 out. */
+/** Routes that are validated, typed and described at once: zod in, a handler, OpenAPI 3.2 out. */
 import type { RequestHandler } from 'express';
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
@@ -6,20 +6,33 @@ import { type Authentication, hasRole, principalOf } from './auth.ts';
 import { bodyLimitDefault, jsonBody } from './body.ts';
 import { createDocument } from './openapi.ts';
 import type { Principal, Role } from './principal.ts';
-import { type FieldError, type Problem, problem } from './problems.ts';
+import { type FieldError, type Problem, type ProblemCode, problem } from './problems.ts';
 import { stateOf } from './request-state.ts';
 import { assertStrict } from './strict.ts';
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 /** One role and those above it, any of several, or nobody in particular. */
 export type AuthRule = 'none' | Role | readonly Role[];
+/** Where an answer leads: another operation, by its method and path, and what to give it, as runtime expressions. */
+export type LinkSpec = {
+  to: `${Uppercase<Method>} /${string}`;
+  parameters?: Record<string, string>;
+  description?: string;
+};
 export type ResponseSpec = {
   description?: string;
   schema?: z.ZodType;
   contentType?: string;
   /** Header name → what it says. */
   headers?: Record<string, string>;
+  /** When the schema's own examples do not tell it well. */
+  example?: unknown;
+  links?: Record<string, LinkSpec>;
+  /** Also as server-sent events; `itemSchema` is that of one event, where the service knows it itself. */
+  stream?: { itemSchema?: z.ZodType };
 };
+/** How a caller shows who it is: by token, by `?ticket=`, or by the cookie of a stream that a ticket opened. */
+export type Credential = 'bearer' | 'ticket' | 'cookie';
 
 const nothing = z.object({});
 type Nothing = typeof nothing;
@@ -40,6 +53,10 @@ export type RouteDefinition<
   description?: string;
   tags?: readonly string[];
   auth: A;
+  /** For the document, where `auth` is none because the handler sees to it itself. */
+  credentials?: readonly Credential[];
+  /** What it refuses with beside what any such route does. */
+  problems?: readonly ProblemCode[];
   /** What does not fit is 404: an id that is none belongs to nothing. */
   params?: P;
   /** What does not fit is 422 `invalid`. */
@@ -142,7 +159,7 @@ export function createApi(options: ApiOptions) {
   return {
     route,
     router,
-    /** The OpenAPI 3.1 document of all routes so far. */
+    /** The OpenAPI 3.2 document of all routes so far. */
     document: (): object => {
       document ??= createDocument(options, definitions);
       return document;

@@ -1,43 +1,58 @@
-/** The OpenAPI 3.1 document of a service, from its routes. */
-import { OpenAPIRegistry, OpenApiGeneratorV31, type RouteConfig } from '@asteasolutions/zod-to-openapi';
-import { z } from 'zod';
-import type { ApiOptions, ResponseSpec, RouteDefinition } from './api.ts';
-import { type ProblemCode, problemCodes } from './problems.ts';
+/** The OpenAPI 3.2 document of a service, from its routes. */
+import { OpenAPIRegistry, OpenApiGeneratorV32, type RouteConfig } from '@asteasolutions/zod-to-openapi';
+import type { ApiOptions, Credential, RouteDefinition } from './api.ts';
+import { addExamples } from './openapi-examples.ts';
+import { sharedComponents } from './openapi-problems.ts';
+import { operationIdOf, responsesOf } from './openapi-responses.ts';
 
-const problemSchema = z
-  .looseObject({
-    type: z.string(),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string().optional(),
-    code: z.string().meta({ description: 'Stable; decide by this.' }),
-    request_id: z.string(),
-    errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-  })
-  .meta({ id: 'Problem', description: 'An error (RFC 9457).' });
+/** Of it 3.2: that version can say what the items of a stream are. */
+export const openApiVersion = '3.2.0';
 
-export function createDocument(options: ApiOptions, definitions: readonly RouteDefinition[]): object {
-  const registry = new OpenAPIRegistry();
-  registry.registerComponent('securitySchemes', 'bearer', {
+export const securitySchemes = {
+  bearer: {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
     description: 'An access token from `POST /v1/auth/login`.',
-  });
+  },
+  ticket: {
+    type: 'apiKey',
+    in: 'query',
+    name: 'ticket',
+    description: 'From `POST /v1/auth/tickets`: good once, within 30 s, where no header can be set.',
+  },
+  cookie: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: 'ragline_events',
+    description:
+      'Set by a stream that a ticket opened, for its own path alone, so that a plain `EventSource` comes back.',
+  },
+} as const satisfies Record<Credential, object>;
+
+export function createDocument(options: ApiOptions, definitions: readonly RouteDefinition[]): object {
+  const registry = new OpenAPIRegistry();
   for (const definition of definitions) registry.registerPath(pathOf(definition));
-  return new OpenApiGeneratorV31(registry.definitions).generateDocument({
-    openapi: '3.1.0',
+  const document = new OpenApiGeneratorV32(registry.definitions).generateDocument({
+    openapi: openApiVersion,
     info: {
       title: options.title,
       version: options.version ?? '1.0.0',
       ...(options.description ? { description: options.description } : {}),
     },
   });
+  const { schemas = {}, ...others } = document.components ?? {};
+  const components = {
+    ...others,
+    ...sharedComponents,
+    securitySchemes,
+    schemas: { ...schemas, ...sharedComponents.schemas },
+  };
+  return addExamples({ ...document, components });
 }
 
 function pathOf(definition: RouteDefinition): RouteConfig {
-  const { method, path, summary, description, tags, auth, params, query, headers, body, responses } =
-    definition;
+  const { method, path, summary, description, tags, auth, params, query, headers, body } = definition;
   const roles = auth === 'none' ? [] : typeof auth === 'string' ? [auth] : auth;
   const about = [description, roles.length > 0 ? `Roles: ${roles.join(', ')}.` : undefined]
     .filter(Boolean)
@@ -45,11 +60,11 @@ function pathOf(definition: RouteDefinition): RouteConfig {
   return {
     method,
     path,
-    operationId: `${method}${path.replace(/[^a-z0-9]+/gi, '_')}`.replace(/_$/, ''),
+    operationId: operationIdOf(method, path),
     summary,
     ...(about ? { description: about } : {}),
     ...(tags ? { tags: [...tags] } : {}),
-    security: auth === 'none' ? [] : [{ bearer: [] }],
+    security: credentialsOf(definition).map((name) => ({ [name]: [] })),
     request: {
       ...(params ? { params } : {}),
       ...(query ? { query } : {}),
@@ -63,45 +78,10 @@ function pathOf(definition: RouteDefinition): RouteConfig {
           }
         : {}),
     },
-    responses: {
-      ...problemResponses(definition),
-      ...Object.fromEntries(Object.entries(responses).map(responseOf)),
-    },
+    responses: responsesOf(definition),
   };
 }
 
-function responseOf([status, given]: [string, z.ZodType | ResponseSpec | null]): [
-  string,
-  RouteConfig['responses'][string],
-] {
-  const spec: ResponseSpec = given === null ? {} : given instanceof z.ZodType ? { schema: given } : given;
-  const description = spec.description ?? (Number(status) < 300 ? 'Done.' : 'See `code`.');
-  const schema = spec.schema ?? (Number(status) >= 400 ? problemSchema : undefined);
-  const contentType =
-    spec.contentType ?? (Number(status) >= 400 ? 'application/problem+json' : 'application/json');
-  const content = schema || spec.contentType ? { content: { [contentType]: schema ? { schema } : {} } } : {};
-  const headers = Object.entries(spec.headers ?? {}).map(
-    ([name, text]) => [name, { description: text, schema: { type: 'string' as const } }] as const,
-  );
-  return [
-    status,
-    { description, ...content, ...(headers.length > 0 ? { headers: Object.fromEntries(headers) } : {}) },
-  ];
-}
-
-/** The problems that any such route may answer with; what is peculiar to one stands in its `responses`. */
-function problemResponses({ auth, params, query, headers, body }: RouteDefinition): RouteConfig['responses'] {
-  const codes: ProblemCode[] = ['malformed', 'rate_limited', 'internal', 'unavailable'];
-  if (auth !== 'none') codes.push('unauthenticated', 'forbidden');
-  if (params) codes.push('not_found');
-  if (query || body || headers) codes.push('invalid');
-  if (body) codes.push('too_large', 'unsupported_media_type', 'timeout');
-  return Object.fromEntries(
-    codes
-      .map((code) => problemCodes[code])
-      .map(([status, title]) => [
-        String(status),
-        { description: title, content: { 'application/problem+json': { schema: problemSchema } } },
-      ]),
-  );
+function credentialsOf({ auth, credentials }: RouteDefinition): readonly Credential[] {
+  return credentials ?? (auth === 'none' ? [] : ['bearer']);
 }
