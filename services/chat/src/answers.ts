@@ -85,7 +85,7 @@ export function createAnswers(parts: AnswerParts) {
     return feed.read(addressOf(principal, conversation_id), { since });
   }
 
-  type Turn = { conversation_id: string; turn_id: string; answer_id: string };
+  type Turn = { conversation_id: string; turn_id: string; answer_id: string; isReplayed?: boolean };
 
   async function endOf(principal: Principal, turn: Turn) {
     const message = await conversations.message(principal, turn.answer_id);
@@ -110,8 +110,11 @@ export function createAnswers(parts: AnswerParts) {
     await stream.retry();
     await beat();
     let toldAt = Date.now();
+    // What was asked before may have been answered long ago.
+    let waitMs = turn?.isReplayed ? 0 : turn === undefined ? beatMs : lookMs;
     while (!signal.aborted) {
-      const taken = await subscription.take(turn === undefined ? beatMs : lookMs, signal);
+      const taken = await subscription.take(waitMs, signal);
+      waitMs = turn === undefined ? beatMs : lookMs;
       if (taken.kind === 'closed') return;
       if (taken.kind === 'event') {
         const { event, place } = taken;
@@ -168,7 +171,7 @@ export function createAnswers(parts: AnswerParts) {
     /** The whole answer; undefined when it is not there in time. */
     async whole(
       principal: Principal,
-      turn: Turn & { isReplayed?: boolean },
+      turn: Turn,
       subscription: Subscription,
       left: AbortSignal,
     ): Promise<Message | undefined> {

@@ -73,7 +73,18 @@ describe('tools and approvals over HTTP', function () {
     const admin = await tokenOf({ roles: ['admin'] });
     const { status, body } = await http('GET', '/v1/tools', { token: admin });
     assert.equal(status, 200);
-    assert.equal(body.data.length, 7);
+    assert.deepEqual([body.data.length, body.next_cursor], [7, null]);
+    const names = [];
+    for (let cursor = ''; ; ) {
+      const page = (await http('GET', `/v1/tools?limit=3${cursor}`, { token: admin })).body;
+      names.push(...page.data.map(({ name }: { name: string }) => name));
+      if (page.next_cursor === null) break;
+      cursor = `&cursor=${page.next_cursor}`;
+    }
+    assert.deepEqual(
+      names,
+      body.data.map(({ name }: { name: string }) => name),
+    );
     const confirm = body.data.find(({ name }: { name: string }) => name === 'confirm');
     assert.deepEqual([confirm.effect, confirm.enabled, confirm.parameters.type], ['write', true, 'object']);
     const off = await http('PATCH', '/v1/tools/confirm', { token: admin, body: { enabled: false } });

@@ -2,11 +2,13 @@
 import { inTenant, type Pool } from '@ragline/postgres/pool';
 import type { Api } from '@ragline/web/api';
 import { uuid } from '@ragline/web/fields';
+import { decodePageCursor, pageOf, toPage } from '@ragline/web/pages';
 import type { Principal } from '@ragline/web/principal';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
 import type { Answers } from './answers.ts';
 import { wantsStream } from './respond.ts';
+import { listQuery } from './shapes.ts';
 import { type Approval, findApproval } from './tools/approval-store.ts';
 import { decideApproval, decisions, type RequestApproval } from './tools/decide.ts';
 import { specOf, type ToolRegistry } from './tools/registry.ts';
@@ -67,12 +69,18 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval, answe
       summary: 'The tools of the assistant, and whether they are on',
       tags: ['chat'],
       auth: 'staff',
-      responses: { 200: z.object({ data: z.array(toolShape) }) },
+      query: listQuery,
+      responses: { 200: pageOf(toolShape) },
     },
-    async ({ principal: { tenant_id } }) => {
+    async ({ query: { limit, cursor }, principal: { tenant_id } }) => {
+      const after = decodePageCursor(cursor, z.tuple([z.string()]))?.[0] ?? '';
       const settings = await toolSettings(pool, tenant_id);
-      const data = registry.list().map((tool) => viewOf(tool, settings.get(tool.name)));
-      return { status: 200, body: { data } };
+      const tools = registry.list().filter(({ name }) => name > after);
+      const { data, next_cursor } = toPage(tools.toSorted(byName), limit, ({ name }) => [name]);
+      return {
+        status: 200,
+        body: { data: data.map((it) => viewOf(it, settings.get(it.name))), next_cursor },
+      };
     },
   );
 
@@ -144,7 +152,8 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval, answe
         const decided = await decideApproval({ pool, requestApproval }, deciding);
         if (answers === undefined || subscription === undefined) return { status: 202, body: decided };
         const turn = { conversation_id, turn_id: decided.turn_id, answer_id: decided.message_id };
-        await answers.stream({ req, res }, { principal, turn, subscription });
+        // It may be a decision of long ago, which nothing more comes of.
+        await answers.stream({ req, res }, { principal, turn: { ...turn, isReplayed: true }, subscription });
         return undefined;
       } finally {
         subscription?.close('closed');
@@ -152,6 +161,8 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval, answe
     },
   );
 }
+
+const byName = (a: Tool, b: Tool) => (a.name < b.name ? -1 : 1);
 
 const whoOf = ({ tenant_id, user_id, roles }: Principal) => ({ tenant_id, user_id, roles });
 

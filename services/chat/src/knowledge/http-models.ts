@@ -2,6 +2,7 @@
 import { inTenant, type Pool } from '@ragline/postgres/pool';
 import type { Api } from '@ragline/web/api';
 import { text } from '@ragline/web/fields';
+import { decodePageCursor, pageOf, pageQuery, toPage } from '@ragline/web/pages';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
 import { embeddingStore } from '../embedding/store.ts';
@@ -30,6 +31,7 @@ const model = z
   })
   .meta({ id: 'EmbeddingModel' });
 const models = z.object({ data: z.array(model) });
+const modelQuery = z.object(pageQuery);
 const kinds = z.object({
   kind: z.enum(['menu', 'policy', 'faq', 'note']),
   sources: z.int(),
@@ -76,9 +78,15 @@ export function addModelRoutes(api: Api, { pool, models: book, filling }: ModelP
       summary: 'Embedding models, and how full each is',
       tags,
       auth: 'operator',
-      responses: { 200: models },
+      query: modelQuery,
+      responses: { 200: pageOf(model) },
     },
-    all,
+    async ({ query: { limit, cursor } }) => {
+      const after = decodePageCursor(cursor, z.tuple([z.string()]))?.[0] ?? '';
+      const found = (await forAllTenants(pool, modelCoverage)).filter(({ id }) => id > after);
+      const sorted = found.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+      return { status: 200, body: toPage(sorted, limit, ({ id }) => [id]) };
+    },
   );
 
   api.route(
