@@ -58,15 +58,19 @@ describe('what a start shows', () => {
       SCHEMA_REGISTRY_URL: 'http://ragline:hidden@127.0.0.1:8081/apis/ccompat/v7',
       RAGLINE_DEMO_PASSWORD: 'tulip-47-oak',
     };
-    const text = summary({
+    const offline = {
+      ...{ provider: 'offline', answers_by: 'the offline responder', state: 'ok', detail: '', mend: null },
+    };
+    const of = {
       env,
       readyMs: 112_000,
       logs: '.ragline/logs',
       hasSamples: true,
       hasTraffic: true,
-      hasModel: false,
+      model: offline,
       postgresHome: '/var/lib/ragline/1',
-    });
+    };
+    const text = summary(of);
     for (const part of [
       'http://localhost:8080/chat',
       'tulip-47-oak',
@@ -76,6 +80,10 @@ describe('what a start shows', () => {
     ])
       assert.ok(text.includes(part), part);
     assert.ok(!text.includes('hidden'));
+    const [answers_by, detail] = ['gpt-4.1-mini at llm.example', 'llm.example refuses the key (401)'];
+    const refused = { provider: 'openai', answers_by, state: 'broken', detail, mend: 'set OPENAI_API_KEY' };
+    const told = summary({ ...of, model: refused });
+    for (const part of [answers_by, detail, 'Mend: set OPENAI_API_KEY']) assert.ok(told.includes(part), part);
     const widths = text
       .split('\n')
       .filter((line) => /[│┌├└]/.test(line))

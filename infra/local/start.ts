@@ -5,8 +5,8 @@
 import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
-import { readSettings, SettingsError } from '@ragline/runtime/settings';
-import { readModelSettings } from '../../services/chat/src/model/settings.ts';
+import { SettingsError } from '@ragline/runtime/settings';
+import { askModel } from '../../tools/src/parts/assistant-model.ts';
 import { trainLater } from './aot.ts';
 import { startDemoTraffic } from './demo-traffic.ts';
 import { createDisplay, seconds } from './display.mjs';
@@ -89,7 +89,8 @@ async function ready(running: Stack): Promise<void> {
       logs: path.relative(process.cwd(), running.context.logsDir),
       hasSamples,
       hasTraffic,
-      hasModel: readSettings(process.env, readModelSettings).provider !== 'offline',
+      // What it says is for a person: the stack is ready without it.
+      model: await askModel(env.URL_CHAT_1 ?? '').catch(() => undefined),
       postgresHome: isRoot && !process.env.DATABASE_URL ? postgresHomeOf(dataDir) : undefined,
     }),
   );

@@ -8,8 +8,10 @@ export type SummaryOptions = {
   hasSamples: boolean;
   /** Sample orders keep coming. */
   hasTraffic: boolean;
-  /** Answers come from a model; else from the assistant's own, extractive responder. */
-  hasModel: boolean;
+  /** Who answers, and how it stands; undefined when the chat service could not be asked. */
+  model:
+    | { provider: string; answers_by: string; state: string; detail: string; mend: string | null }
+    | undefined;
   /** Where Postgres keeps its data when that is not in the data folder. */
   postgresHome?: string | undefined;
 };
@@ -20,7 +22,7 @@ export function summary({
   logs,
   hasSamples,
   hasTraffic,
-  hasModel,
+  model,
   postgresHome,
 }: SummaryOptions): string {
   const url = env.RAGLINE_URL ?? '';
@@ -48,9 +50,7 @@ export function summary({
     ...(hasTraffic
       ? ['  Staff see a sample order every 10 s; without: RAGLINE_DEMO_TRAFFIC=0 npm start']
       : []),
-    ...(hasModel
-      ? []
-      : ['  The assistant answers offline (extractive). For a model: OPENAI_API_KEY=… npm start']),
+    ...modelLines(model),
     ...(postgresHome === undefined
       ? []
       : [
@@ -59,6 +59,16 @@ export function summary({
     `  Ready in ${longTime(readyMs)}. Ctrl-C stops all and keeps the data. Logs: ${logs}/`,
     '',
   ].join('\n');
+}
+
+function modelLines(model: SummaryOptions['model']): string[] {
+  if (model === undefined) return [];
+  const { provider, answers_by, state, detail, mend } = model;
+  const who =
+    provider === 'offline'
+      ? '  The assistant answers offline (extractive). For a model: OPENAI_API_KEY=… npm start'
+      : `  The assistant answers by ${answers_by}`;
+  return state === 'ok' ? [who] : [who, `  ! ${detail}. Mend: ${mend ?? 'npx ragline doctor'}`];
 }
 
 function box(sections: { title: string; lines: string[] }[]): string[] {

@@ -1,6 +1,6 @@
 /** ragline doctor: looks at every part, and says what is wrong and what mends it. */
 import type { Command } from 'commander';
-import { assistantCheck } from './doctor/assistant.ts';
+import { assistantCheck, modelCheck } from './doctor/assistant.ts';
 import { examine, type Finding } from './doctor/check.ts';
 import { databaseChecks } from './doctor/database.ts';
 import { waitingChecks } from './doctor/dead-letters.ts';
@@ -27,6 +27,7 @@ export function register(program: Command): void {
         ...streamingChecks,
         ...waitingChecks,
         assistantCheck,
+        modelCheck(),
         cacheCheck,
         ...serviceChecks(),
         doorsCheck,

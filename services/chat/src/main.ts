@@ -31,6 +31,7 @@ import { startLive } from './live/live.ts';
 import { keepHouse } from './maintenance.ts';
 import { createCallRecorder } from './model/calls.ts';
 import { createModel } from './model/create.ts';
+import { addReachableRoute } from './model/http-reachable.ts';
 import { loadPrompts } from './model/prompts.ts';
 import { addSearchRoutes } from './retrieval/http-search.ts';
 import { createRetriever } from './retrieval/retrieve.ts';
@@ -140,6 +141,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     ...{ limits: config.context, deadlineMs: config.turnDeadlineMs },
   });
   knowledge.addRoutes(api);
+  addReachableRoute(api, { model: config.model, embedding: config.embedding });
   const { app } = createApp({ service: 'chat', log, metrics, health, api });
   health.check('postgres', async () => void (await pool.query('SELECT 1')));
   own(

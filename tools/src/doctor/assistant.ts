@@ -1,11 +1,31 @@
-/** What the assistant knows: whether every chunk can be found by the model that is searched by. */
-import type { Check } from './check.ts';
+/** The assistant: whether its model can be asked, and whether every chunk can be found by the model that is searched by. */
+import { readRunningEnv } from '../../../infra/local/state.ts';
+import { type AssistantModel, askModel } from '../parts/assistant-model.ts';
+import type { Check, Verdict } from './check.ts';
 import { withClient } from './database.ts';
 
 /** So many may be on their way to the model while documents come in. */
 const missingWarn = 1_000;
 
 export type Known = { model: string; chunks: number; missing: number };
+
+/** Asks the chat service, which has the key, to ask its endpoint. */
+export function modelCheck(env = readRunningEnv() ?? {}): Check {
+  return {
+    name: 'model',
+    mend: 'npm start    (the chat service is named below)',
+    async run() {
+      const url = env.URL_CHAT_1;
+      if (url === undefined) return { state: 'skipped', detail: 'cannot be told: no chat service runs here' };
+      return verdictOf(await askModel(url));
+    },
+  };
+}
+
+/** A stack whose model cannot be asked takes orders, and its assistant answers nobody. */
+export function verdictOf({ answers_by, state, detail, mend }: AssistantModel): Verdict {
+  return { state, detail: `${answers_by}: ${detail}`, ...(mend === null ? {} : { mend }) };
+}
 
 export const assistantCheck: Check = {
   name: 'knowledge',

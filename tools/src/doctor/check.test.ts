@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { describe, it } from 'mocha';
 import { report } from '../doctor.ts';
 import { envLines } from '../env.ts';
-import { describeKnown } from './assistant.ts';
+import { describeKnown, modelCheck } from './assistant.ts';
 import { type Check, examine } from './check.ts';
 import { describeWaiting } from './dead-letters.ts';
 
@@ -44,6 +46,39 @@ describe('what waits', () => {
     assert.equal(describeWaiting(counts), '3 waiting, the oldest for 2 h; 1 parked key with 4 followers');
     const none = { letters: 0, oldest_s: null, lines: 0, followers: 0 };
     assert.equal(describeWaiting(none), '0 waiting; 0 parked keys with 0 followers');
+  });
+});
+
+describe('the model of the assistant', () => {
+  it('is told with what is wrong and how to mend it, and without a key as the offline responder', async () => {
+    const answers = {
+      refused: {
+        ...{ provider: 'openai', answers_by: 'gpt-4.1-mini at llm.example', state: 'broken' },
+        ...{ detail: 'llm.example refuses the key (401)', mend: 'set OPENAI_API_KEY' },
+      },
+      offline: {
+        ...{ provider: 'offline', answers_by: 'the offline responder', state: 'ok' },
+        ...{ detail: 'no key and no address of a model is set', mend: null },
+      },
+    };
+    const server = createServer((req, res) => {
+      const answer = req.url?.startsWith('/refused') ? answers.refused : answers.offline;
+      res.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const address = server.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const at = (path: string) => modelCheck({ URL_CHAT_1: `http://127.0.0.1:${address.port}${path}` });
+    const findings = await examine([at('/refused'), at('')], settings);
+    assert.deepEqual(
+      findings.map(({ state, mend }) => [state, mend]),
+      [
+        ['broken', 'set OPENAI_API_KEY'],
+        ['ok', null],
+      ],
+    );
+    assert.match(report(findings), /refuses the key \(401\)[\s\S]*the offline responder[\s\S]*Broken: model/);
+    server.close();
   });
 });
 
