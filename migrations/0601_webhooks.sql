@@ -144,7 +144,8 @@ BEGIN
        AND EXISTS (SELECT FROM notifications.webhook_delivery d
                     WHERE d.webhook_id = w.id AND d.state = 'waiting' AND d.next_at <= v_now
                       AND (d.claimed_until IS NULL OR d.claimed_until <= v_now))
-       FOR UPDATE OF w SKIP LOCKED
+       -- Not FOR UPDATE: what is stored for an endpoint refers to it, and must not wait.
+       FOR NO KEY UPDATE OF w SKIP LOCKED
   )
   SELECT array_agg(id) INTO v_ready FROM locked;
   IF v_ready IS NULL THEN

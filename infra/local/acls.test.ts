@@ -8,6 +8,7 @@ const rights = rightsOf({
   ofConnect: ['_connect.heartbeat'],
   deadLettersOf: {
     notifications: 'notifications.dlq',
+    webhooks: 'webhooks.dlq',
     chat: 'chat.dlq',
     'chat-index': 'chat-index.dlq',
   },
@@ -24,7 +25,7 @@ describe('rights on Kafka', () => {
   });
 
   it('let a group write its own dead letters and no other group’s', () => {
-    assert.deepEqual(mayWrite('notifications'), ['notifications.dlq']);
+    assert.deepEqual(mayWrite('notifications'), ['notifications.dlq', 'webhooks.dlq']);
     assert.deepEqual(
       mayWrite('chat').filter((name) => name.endsWith('.dlq')),
       ['chat.dlq', 'chat-index.dlq'],

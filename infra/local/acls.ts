@@ -76,7 +76,10 @@ export function rightsOf({
       ...direct
         .filter((name) => name === topics.chatEvents.name)
         .map((name) => topic(name, ['read', 'describe'])),
+      // The group webhooks is the same service's.
+      { resource: 'group', name: 'webhooks', match: 'prefixed', operations: ['read', 'describe'] },
       ...lettersOf('notifications'),
+      ...lettersOf('webhooks'),
       idempotentWrite,
     ],
     chat: [

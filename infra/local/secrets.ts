@@ -27,6 +27,7 @@ const passwordNames = [
   'cursor',
   'quote',
   'delegation',
+  'webhook',
 ] as const;
 
 export type Secrets = Record<(typeof passwordNames)[number] | 'demo', string>;

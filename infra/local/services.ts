@@ -34,6 +34,7 @@ const notHandedOn = [
 const onlyFor: Record<string, readonly ServiceName[]> = {
   OPENAI_API_KEY: ['chat'],
   DELEGATION_SECRET: ['identity', 'chat'],
+  WEBHOOK_KEYS: ['notifications'],
 };
 
 /** What a service is started with: the person's settings, then what only the start knows. */
@@ -96,6 +97,7 @@ function ownSettings(instance: Instance, context: ServiceContext): Record<string
       ORDERS_URL: urlOf(context, 'orders'),
       CHAT_URL: urlOf(context, 'chat'),
       ALLOWED_ORIGINS: originsOf(context),
+      WEBHOOK_KEYS: env.WEBHOOK_KEYS || `1:${secrets.webhook}`,
     }),
     'dead-letters': () => ({
       ...kafkaUser('dead-letters', addresses.KAFKA_PASSWORD_DEAD_LETTERS),

@@ -14,6 +14,7 @@ const ownSecrets = {
   CURSOR_KEYS: '1:xxxxxxxxxxxxxxxx',
   QUOTE_SECRET: 'y'.repeat(32),
   DELEGATION_SECRET: 'z'.repeat(32),
+  WEBHOOK_KEYS: `1:${'w'.repeat(32)}`,
 };
 
 describe('settings of a start', () => {
@@ -33,6 +34,7 @@ describe('settings of a start', () => {
       'CURSOR_KEYS',
       'QUOTE_SECRET',
       'DELEGATION_SECRET',
+      'WEBHOOK_KEYS',
     ]) {
       assert.ok(
         faults.some((fault) => fault.includes(word)),

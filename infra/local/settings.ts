@@ -30,7 +30,13 @@ const judges: Record<ServiceName, (env: NodeJS.ProcessEnv) => string[]> = {
 const faultless = (_config: unknown): string[] => [];
 
 const partNames = ['postgres', 'kafka', 'registry', 'connect', 'valkey'].filter(isPart);
-const secretNames = ['KEY_ENCRYPTION_SECRET', 'CURSOR_KEYS', 'QUOTE_SECRET', 'DELEGATION_SECRET'];
+const secretNames = [
+  'KEY_ENCRYPTION_SECRET',
+  'CURSOR_KEYS',
+  'QUOTE_SECRET',
+  'DELEGATION_SECRET',
+  'WEBHOOK_KEYS',
+];
 
 /** Throws one SettingsError that names every fault of every service. */
 export function judgeSettings(context: ServiceContext): void {

@@ -139,6 +139,7 @@ export const topics = {
     owner: 'connect',
   },
   notificationsDeadLetters: deadLetters('notifications', 'notifications', 12),
+  webhooksDeadLetters: deadLetters('webhooks', 'notifications', 12),
   chatDeadLetters: deadLetters('chat', 'chat', 12),
   chatIndexDeadLetters: deadLetters('chat-index', 'chat', 6),
 } as const satisfies Record<string, Topic>;

@@ -22,6 +22,7 @@ export const problemCodes = {
   unsupported_media_type: [415, 'This media type is not read here'],
   invalid: [422, 'Some fields are not valid'],
   idempotency_key_reused: [422, 'The idempotency key belongs to another request'],
+  url_refused: [422, 'This address is not called'],
   promotion_refused: [422, 'The promotion does not apply'],
   precondition_required: [428, 'If-Match is required'],
   rate_limited: [429, 'Too many requests'],

@@ -29,6 +29,8 @@ const prefixes: Route[] = [
   { name: '/v1/promotions', service: 'orders', kind: 'request' },
   { name: '/v1/orders', service: 'orders', kind: 'request' },
   { name: '/v1/notifications', service: 'notifications', kind: 'request' },
+  { name: '/v1/webhooks', service: 'notifications', kind: 'request' },
+  { name: '/v1/webhook-deliveries', service: 'notifications', kind: 'request' },
   { name: '/v1/dead-letters', service: 'dead-letters', kind: 'request' },
   { name: '/v1/parked-keys', service: 'dead-letters', kind: 'request' },
   { name: '/v1/conversations', service: 'chat', kind: 'request' },

@@ -62,6 +62,7 @@ export function compose(
     origin,
     record: first ? { topic: first.topic, partition: first.partition, offset: first.offset } : null,
     groups: groupsOf(seen),
+    webhooks: webhooksOf(seen),
     instances: seen.map(({ instance, received_at, sockets, sse }) => ({
       instance,
       received_at,
@@ -121,6 +122,19 @@ function groupsOf(seen: readonly Json[]): Json[] {
     }
   }
   return [...groups.values()];
+}
+
+/** Each delivery once: every instance reads them from the database, one perhaps a moment later than another. */
+function webhooksOf(seen: readonly Json[]): Json[] {
+  const deliveries = new Map<unknown, Json>();
+  for (const { webhooks: told } of seen) {
+    for (const delivery of Array.isArray(told) ? told.filter(isJson) : []) {
+      const known = deliveries.get(delivery.delivery_id);
+      const isLater = Number(delivery.attempts ?? 0) >= Number(known?.attempts ?? 0);
+      if (known === undefined || isLater) deliveries.set(delivery.delivery_id, delivery);
+    }
+  }
+  return [...deliveries.values()];
 }
 
 function isJson(value: unknown): value is Json {

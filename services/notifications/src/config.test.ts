@@ -9,6 +9,7 @@ const settings = {
   JWKS_URL: 'http://identity/.well-known/jwks.json',
   IDENTITY_URL: 'http://identity',
   CURSOR_KEYS: '1:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',
+  WEBHOOK_KEYS: '1:yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy',
 };
 
 describe('settings of notifications', () => {
@@ -23,5 +24,17 @@ describe('settings of notifications', () => {
       () => readConfig({ ...settings, RAGLINE_ENV: 'production', RAGLINE_FAILPOINTS: 'on' }),
       /RAGLINE_FAILPOINTS/,
     );
+  });
+
+  it('let no webhook reach this machine in production, and name what is wrong with keys, not the keys', () => {
+    const env = { ...settings, WEBHOOK_ALLOW_LOOPBACK: 'on' };
+    assert.equal(readConfig(env).webhooks.allowLoopback, true);
+    assert.throws(() => readConfig({ ...env, RAGLINE_ENV: 'production' }), /WEBHOOK_ALLOW_LOOPBACK/);
+    for (const keys of ['short', '1:short', `1:${'x'.repeat(32)},1:${'y'.repeat(32)}`]) {
+      assert.throws(
+        () => readConfig({ ...settings, WEBHOOK_KEYS: keys }),
+        (error: Error) => /WEBHOOK_KEYS/.test(error.message) && !error.message.includes(keys),
+      );
+    }
   });
 });

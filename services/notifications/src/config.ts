@@ -3,6 +3,7 @@ import { type LogLevel, logLevels } from '@ragline/runtime/logger';
 import { readSettings, SettingsError } from '@ragline/runtime/settings';
 import { usualFloodLimits } from '@ragline/streams/retry/flood-guard';
 import { delayMsMax, usualDelaysMs } from '@ragline/streams/retry/names';
+import { readWebhookSettings, webhookFaults } from './webhooks/settings.ts';
 
 export type Config = ReturnType<typeof readConfig>;
 
@@ -43,11 +44,14 @@ export function readConfig(environment: NodeJS.ProcessEnv) {
       least: env.integer('FLOOD_LEAST', usualFloodLimits.least, { min: 1 }),
     },
     failpoints: env.choice('RAGLINE_FAILPOINTS', ['on', 'off'], 'off') === 'on',
+    webhooks: readWebhookSettings(env),
     otlpEndpoint: env.optional('OTEL_EXPORTER_OTLP_ENDPOINT'),
   }));
   if (config.production && config.failpoints) {
     // Whoever can write a record could end the process with it.
     throw new SettingsError(['RAGLINE_FAILPOINTS=on is refused while RAGLINE_ENV is production']);
   }
+  const faults = webhookFaults(config.webhooks, config.production);
+  if (faults.length > 0) throw new SettingsError(faults);
   return config;
 }

@@ -9,7 +9,7 @@ export type NewNotification = Audience & {
   /** The event type that caused it. */
   kind: string;
   event_id: string;
-  order_id: string;
+  order_id: string | null;
   title: string;
 };
 

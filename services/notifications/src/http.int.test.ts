@@ -27,7 +27,14 @@ describe('REST of notifications', () => {
     const authentication = createAuthentication(tokens.settings);
     const api = createApi({ title: 'test', authentication });
     const { store } = opened;
-    const traceOf = traceFrom({ instance: 'test-1', live: () => undefined, recent: createRecent(), store });
+    const webhooks = { recent: createRecent(), tracedDeliveries: async () => [] };
+    const traceOf = traceFrom({
+      instance: 'test-1',
+      live: () => undefined,
+      recent: createRecent(),
+      store,
+      webhooks,
+    });
     addRoutes({ api, store, traceOf });
     const metrics = createMetrics({ service: 'test' });
     ({ app } = createApp({ service: 'test', log, metrics, health: createHealth(), api }));

@@ -38,6 +38,18 @@ const trace = z
         at: z.iso.datetime(),
       }),
     ),
+    webhooks: z.array(
+      z.object({
+        webhook_id: uuid,
+        delivery_id: uuid,
+        state: z.string(),
+        attempts: z.int(),
+        last_status: z.int().nullable(),
+        last_error_code: z.string().nullable(),
+        created_at: z.iso.datetime(),
+        finished_at: z.iso.datetime().nullable(),
+      }),
+    ),
   })
   .meta({ id: 'EventTrace' });
 

@@ -2,6 +2,7 @@
  * notifications: tells everyone concerned that an order moved.
  *
  *   orders.v1 → group notifications → notification rows → outbox → notifications.v1
+ *   orders.v1 → group webhooks → deliveries → sender → endpoints of tenants
  *   orders.v1, notifications.v1, chat.events.v1 (all partitions, no group) → live plane → WebSocket, SSE
  */
 import { createPool } from '@ragline/postgres/pool';
@@ -30,6 +31,7 @@ import { readerOf } from './reader.ts';
 import { createRecent } from './recent.ts';
 import { notificationStore } from './store.ts';
 import { traceFrom } from './trace.ts';
+import { pruneWebhooks, startWebhooks } from './webhooks/start.ts';
 
 const housekeepingMs = 600_000;
 
@@ -79,12 +81,19 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     (it) => it.stop(),
   );
 
+  const webhooks = own(startWebhooks({ pool, store, settings: config.webhooks, log, metrics }), (it) =>
+    it.stop(),
+  );
   const api = createApi({ title: 'RAGline notifications', authentication });
-  addRoutes({ api, store, traceOf: traceFrom({ instance, live: live.traceOf, recent, store }) });
+  addRoutes({ api, store, traceOf: traceFrom({ instance, live: live.traceOf, recent, store, webhooks }) });
+  webhooks.addRoutes(api);
   const { app } = createApp({ service: 'notifications', log, metrics, health, api });
   health.check('postgres', async () => void (await pool.query('SELECT 1')));
   own(
-    every(housekeepingMs, () => keepHouse(pool)),
+    every(housekeepingMs, async () => {
+      await keepHouse(pool);
+      await pruneWebhooks(pool, config.webhooks.retentionDays);
+    }),
     (it) => clearInterval(it),
   );
 
@@ -105,25 +114,32 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   );
 
   const producer = own(await startProducer({ kafka, log }), (it) => it.stop());
+  const following = {
+    kafka,
+    codec,
+    pool,
+    retry: { delaysMs: config.retryDelaysMs },
+    floodGuard: config.floodGuard,
+    failpoints: config.failpoints,
+    producer,
+    log,
+    metrics,
+    health,
+    // Less than half of the time to stop: sockets and requests need theirs after it.
+    stopWithinMs: Math.floor(config.stopWithinMs * 0.4),
+  };
+  const connections = Math.floor(config.databasePool / 2);
+  own(await webhooks.follow({ ...following, concurrency: Math.max(1, Math.floor(connections / 2)) }), (it) =>
+    it.stop(),
+  );
   own(
     await startConsumer({
-      kafka,
+      ...following,
       groupId,
       topics: [topics.orders],
       order: 'by-key',
-      codec,
       handleBatch: keepNotifications(store),
-      pool,
-      retry: { delaysMs: config.retryDelaysMs },
-      floodGuard: config.floodGuard,
-      failpoints: config.failpoints,
-      producer,
-      log,
-      metrics,
-      health,
-      concurrency: Math.max(1, Math.floor(config.databasePool / 2)),
-      // Less than half of the time to stop: sockets and requests need theirs after it.
-      stopWithinMs: Math.floor(config.stopWithinMs * 0.4),
+      concurrency: Math.max(1, connections),
       onFinished: recent.add,
     }),
     (it) => it.stop(),

@@ -4,6 +4,7 @@ import { maintainOutbox } from '@ragline/postgres/partitions';
 import type { Pool } from '@ragline/postgres/pool';
 import { pruneInbox } from '@ragline/streams/inbox';
 import { groupId } from './consumer.ts';
+import { webhookGroupId } from './webhooks/consumer.ts';
 
 const prunedAtOnce = 5_000;
 
@@ -11,6 +12,7 @@ const prunedAtOnce = 5_000;
 export async function keepHouse(pool: Pool, rowsAtOnce = prunedAtOnce): Promise<number> {
   await maintainOutbox(pool, 'notifications');
   await pruneInbox(pool, groupId);
+  await pruneInbox(pool, webhookGroupId);
   await pruneIdempotency(pool, 'notifications');
   let pruned = 0;
   for (;;) {

@@ -2,6 +2,8 @@
 import { groupId } from './consumer.ts';
 import type { createRecent } from './recent.ts';
 import type { NotificationStore } from './store.ts';
+import { webhookGroupId } from './webhooks/consumer.ts';
+import type { TracedDelivery } from './webhooks/delivery-store.ts';
 
 /** What the live plane knows of an event it has received. */
 export type LiveTrace = {
@@ -22,14 +24,21 @@ export type Trace = {
   received_at: string | null;
   sockets: number;
   sse: number;
-  groups: { group: string; outcome: string; attempts: number | null; at: string }[];
+  groups: GroupTrace[];
+  webhooks: TracedDelivery[];
 };
+
+export type GroupTrace = { group: string; outcome: string; attempts: number | null; at: string };
 
 export type TraceOptions = {
   instance: string;
   live: (eventId: string) => LiveTrace | undefined;
   recent: ReturnType<typeof createRecent>;
   store: Pick<NotificationStore, 'fate'>;
+  webhooks: {
+    recent: ReturnType<typeof createRecent>;
+    tracedDeliveries(eventId: string, tenantId: string | undefined): Promise<TracedDelivery[]>;
+  };
 };
 
 // Outcomes of records that somebody, or a person, will go on with.
@@ -40,23 +49,32 @@ const putAside: ReadonlySet<string> = new Set(['parked', 'dead-lettered']);
  *
  * @param tenantId whose events the asker sees; undefined: everyone's
  */
-export function traceFrom({ instance, live, recent, store }: TraceOptions) {
+export function traceFrom({ instance, live, recent, store, webhooks }: TraceOptions) {
+  const members = [
+    { group: groupId, recent },
+    { group: webhookGroupId, recent: webhooks.recent },
+  ];
+
   return async (eventId: string, tenantId: string | undefined): Promise<Trace | undefined> => {
     const isSeen = (owner: string | undefined) => tenantId === undefined || owner === tenantId;
     const received = onlyIf(live(eventId), ({ tenant_id }) => isSeen(tenant_id));
-    const handled = onlyIf(recent.of(eventId), ({ tenant_id }) => isSeen(tenant_id));
-    // Another instance may have handled it, also what this one put aside: the inbox is everyone's.
-    const isOpen = handled === undefined || putAside.has(handled.outcome);
-    const fate = isOpen ? await store.fate(groupId, eventId, tenantId) : undefined;
-    const groups = [];
-    if (handled !== undefined && fate === undefined) {
-      const { outcome, attempts, at } = handled;
-      groups.push({ group: groupId, outcome, attempts, at });
-    } else if (fate !== undefined) {
-      groups.push({ group: groupId, outcome: fate.outcome, attempts: null, at: fate.at.toISOString() });
+    const groups: GroupTrace[] = [];
+    let place: { topic: string; partition: number; offset: string } | undefined = received;
+    for (const { group, recent: finished } of members) {
+      const handled = onlyIf(finished.of(eventId), ({ tenant_id }) => isSeen(tenant_id));
+      // Another instance may have handled it, also what this one put aside: the inbox is everyone's.
+      const isOpen = handled === undefined || putAside.has(handled.outcome);
+      const fate = isOpen ? await store.fate(group, eventId, tenantId) : undefined;
+      if (fate !== undefined) {
+        groups.push({ group, outcome: fate.outcome, attempts: null, at: fate.at.toISOString() });
+      } else if (handled !== undefined) {
+        const { outcome, attempts, at } = handled;
+        groups.push({ group, outcome, attempts, at });
+      }
+      place ??= handled;
     }
-    if (received === undefined && groups.length === 0) return undefined;
-    const place = received ?? handled;
+    const deliveries = await webhooks.tracedDeliveries(eventId, tenantId);
+    if (received === undefined && groups.length === 0 && deliveries.length === 0) return undefined;
     return {
       instance,
       topic: place?.topic ?? null,
@@ -66,6 +84,7 @@ export function traceFrom({ instance, live, recent, store }: TraceOptions) {
       sockets: received?.sockets ?? 0,
       sse: received?.sse ?? 0,
       groups,
+      webhooks: deliveries,
     };
   };
 }

@@ -4,7 +4,7 @@ import type { Check, Verdict } from './check.ts';
 import { withClient } from './database.ts';
 import { withAdmin } from './streaming.ts';
 
-const groups = ['notifications', 'dead-letters', 'chat', 'chat-index'];
+const groups = ['notifications', 'webhooks', 'dead-letters', 'chat', 'chat-index'];
 const lagWarn = 10_000;
 
 export const waitingChecks: Check[] = [

@@ -51,6 +51,9 @@ export function createTestStacks(folder: string): TestStacks {
             // A record that fails for good is a dead letter after three seconds, not after an hour and more.
             RETRY_DELAYS_MS: '300,600,900,1200',
             DISCOVER_EVERY_MS: '1000',
+            // Receivers of tests are on this machine, and wait for no second try.
+            WEBHOOK_ALLOW_LOOPBACK: 'on',
+            WEBHOOK_RETRY_DELAYS_MS: '200,400,800',
           },
         });
         current = { name, started };

@@ -139,6 +139,7 @@ async function within<T>(signal: AbortSignal, value: Promise<T>): Promise<T> {
 function errorCodeOf(error: unknown): PostError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code.startsWith('HPE_')) return 'answer_malformed';
-  if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_OSSL|EPROTO)/.test(code)) return 'tls_failed';
+  if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_OSSL|EPROTO)/.test(code))
+    return 'tls_failed';
   return 'connection_failed';
 }

@@ -1,6 +1,13 @@
 /** Names to addresses, by DNS alone and all of them judged. */
 import { Resolver } from 'node:dns/promises';
-import { type AddressRules, isAllowed, isLocalName, type Refusal, type Target, targetOf } from './addresses.ts';
+import {
+  type AddressRules,
+  isAllowed,
+  isLocalName,
+  type Refusal,
+  type Target,
+  targetOf,
+} from './addresses.ts';
 
 /** Every address of a name; rejects, or gives none, where there is none. */
 export type Resolve = (name: string) => Promise<string[]>;
