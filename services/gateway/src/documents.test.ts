@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createDocument } from '@ragline/web/openapi';
 import { describe, it } from 'mocha';
-import { readAsyncApi } from './asyncapi.ts';
+import { buildAsyncApi } from './asyncapi.ts';
 import { jsonSchemaOf } from './avro-json-schema.ts';
 import { type Json, mergeDocuments } from './openapi.ts';
 import type { ServiceName } from './routes.ts';
@@ -15,11 +15,12 @@ describe('the one OpenAPI document', () => {
   it('has the paths of services that can be reached, and no others', () => {
     const paths = { '/v1/orders': {}, '/internal/trace/{id}': {}, '/metrics': {}, '/v1/users': {} };
     const document = merged({ orders: { paths } });
-    assert.deepEqual(Object.keys(document.paths), [
-      '/v1/events/{event_id}/trace',
-      '/v1/orders',
-      '/v1/system',
-    ]);
+    const own = new Set(Object.keys(merged({}).paths));
+    assert.ok(own.has('/v1/system'));
+    assert.deepEqual(
+      Object.keys(document.paths).filter((path) => !own.has(path)),
+      ['/v1/orders'],
+    );
   });
 
   it('keeps apart what two services call by the same name', () => {
@@ -50,7 +51,7 @@ describe('what a reader of the OpenAPI document chooses from', () => {
   it('is one way to sign in where the services have the same', () => {
     const { components }: Json = JSON.parse(JSON.stringify(createDocument({ title: 'A service' }, [])));
     const document = merged({ identity: { paths: {}, components }, orders: { paths: {}, components } });
-    assert.deepEqual(Object.keys(document.components.securitySchemes), ['bearer']);
+    assert.deepEqual(Object.keys(document.components.securitySchemes), ['bearer', 'ticket', 'cookie']);
   });
 
   it('is a way of its own for operations that have one', () => {
@@ -66,8 +67,8 @@ describe('what a reader of the OpenAPI document chooses from', () => {
 });
 
 describe('the AsyncAPI document', () => {
-  it('has every topic that has a schema, and every socket, with references that lead somewhere', async () => {
-    const document = JSON.parse(JSON.stringify(await readAsyncApi()));
+  it('has every topic that has a schema, and every socket, with references that lead somewhere', () => {
+    const document = JSON.parse(JSON.stringify(buildAsyncApi()));
     const addresses = Object.values(document.channels).map((it) => (it as Json).address);
     for (const expected of [
       'orders.v1',

@@ -3,7 +3,7 @@ import type { Logger } from '@ragline/runtime/logger';
 import { createMetrics } from '@ragline/runtime/metrics';
 import type { Own } from '@ragline/runtime/run-service';
 import { createAuthentication } from '@ragline/web/auth';
-import { readAsyncApi } from './asyncapi.ts';
+import { buildAsyncApi } from './asyncapi.ts';
 import { createBodyReader } from './body.ts';
 import type { Config } from './config.ts';
 import { readFiles } from './files.ts';
@@ -84,7 +84,7 @@ export async function startGateway(config: Config, log: Logger, own: Own): Promi
     (it) => it.stop(),
   );
 
-  ownRoutes.setDocument('/asyncapi.json', await readAsyncApi());
+  ownRoutes.setDocument('/asyncapi.json', buildAsyncApi());
 
   const http = createHttp({
     ...parts,

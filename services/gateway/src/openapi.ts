@@ -1,7 +1,12 @@
 /** One OpenAPI document from those of the services: kept current, the last good one of each kept. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '@ragline/runtime/logger';
-import { gatewayPaths } from './openapi-own.ts';
+import { openApiVersion } from '@ragline/web/openapi';
+import { withoutUnused } from './openapi-components.ts';
+import { gatewayDocument } from './openapi-own.ts';
+import { streamItems, streamSchemas } from './openapi-streams.ts';
+import { tagDescriptions } from './openapi-tags.ts';
+import { webhookOperations } from './openapi-webhooks.ts';
 import { isPublic, type ServiceName, serviceNames } from './routes.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -68,9 +73,8 @@ export function startOpenApi(options: {
  * component that two services define differently gets the service's name in front, and so do its references.
  */
 export function mergeDocuments(documents: ReadonlyMap<ServiceName, Json>): Json {
-  const paths: Json = { ...gatewayPaths.paths };
-  const components: { [kind: string]: Json } = structuredClone(gatewayPaths.components);
-  const tags = new Map<string, unknown>();
+  const paths: Json = structuredClone(objectAt(gatewayDocument, 'paths'));
+  const components: { [kind: string]: Json } = structuredClone(ownComponents);
   for (const [service, document] of documents) {
     const renamed = renamedComponents(service, document, components);
     const own: unknown = rewriteReferences(document, renamed);
@@ -86,24 +90,50 @@ export function mergeDocuments(documents: ReadonlyMap<ServiceName, Json>): Json 
     for (const [path, item] of Object.entries(objectAt(own, 'paths'))) {
       if (isPublic(service, path)) paths[path] = withPlainTags(item);
     }
-    for (const tag of Array.isArray(own.tags) ? own.tags : []) {
-      if (!isObject(tag) || typeof tag.name !== 'string') continue;
-      const name = tag.name.toLowerCase();
-      tags.set(name, { ...tag, name });
-    }
   }
+  for (const [path, itemSchema] of Object.entries(streamItems)) addItems(paths[path], itemSchema);
+  const described = {
+    paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (a < b ? -1 : 1))),
+    webhooks: webhookOperations(),
+  };
   return {
-    openapi: '3.1.0',
+    openapi: openApiVersion,
     info: {
       title: 'RAGline',
       version: '1.0.0',
-      description: 'Orders over REST, with every step of them on sockets, server-sent events and Kafka.',
+      description,
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
-    servers: [{ url: '/' }],
-    ...(tags.size > 0 ? { tags: [...tags.values()] } : {}),
-    paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (a < b ? -1 : 1))),
-    components,
+    servers: [{ url: '/', description: 'This origin.' }],
+    tags: Object.entries(tagDescriptions).map(([name, about]) => ({ name, description: about })),
+    ...described,
+    components: withoutUnused(components, described),
   };
+}
+
+const description = `Orders over REST, with every step of them on sockets, server-sent events and Kafka.
+
+Sign in with \`POST /v1/auth/login\` and send the access token as \`Authorization: Bearer …\`. Errors are problems (RFC 9457): decide by \`code\`. Lists go on with \`next_cursor\`. A POST that creates takes an \`Idempotency-Key\`: the same request again gets the first answer, for 24 h. Topics and sockets are in [/asyncapi.json](/asyncapi.json).`;
+
+const ownComponents: { [kind: string]: Json } = {
+  ...Object.fromEntries(
+    Object.entries(objectAt(gatewayDocument, 'components')).map(([kind, entries]) => [
+      kind,
+      isObject(entries) ? entries : {},
+    ]),
+  ),
+};
+ownComponents.schemas = { ...ownComponents.schemas, ...streamSchemas() };
+
+/** Says of each stream among a path's answers what its items are. */
+function addItems(item: unknown, itemSchema: Json): void {
+  for (const operation of Object.values(isObject(item) ? item : {})) {
+    if (!isObject(operation)) continue;
+    for (const response of Object.values(objectAt(operation, 'responses'))) {
+      const media = isObject(response) ? objectAt(response, 'content')['text/event-stream'] : undefined;
+      if (isObject(media)) Object.assign(media, { itemSchema });
+    }
+  }
 }
 
 function renamedComponents(service: ServiceName, document: Json, taken: { [kind: string]: Json }) {
