@@ -42,7 +42,12 @@ export const timestamp = z.iso.datetime({ offset: true }).max(40);
 export const idempotencyKey = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
-  .transform((key) => (key.length > 2 && key.startsWith('"') && key.endsWith('"') ? key.slice(1, -1) : key));
+  .transform((key) => (key.length > 2 && key.startsWith('"') && key.endsWith('"') ? key.slice(1, -1) : key))
+  .meta({
+    description:
+      'Yours, new for each thing to be made: the same request again gets the first answer, for 24 h.',
+    example: '8f14e45f-ceea-467f-a8f1-3b2c1d0e9f77',
+  });
 
 /** A whole number in a query string. */
 export function queryInt(min: number, max: number) {

@@ -55,7 +55,7 @@ function byType(type: unknown, schema: Json, document: Json, name: string): unkn
       return objectOf(schema, document);
     case 'array': {
       const item = exampleOf(schema.items, document, name);
-      return item === undefined ? (schema.minItems ? undefined : []) : [item];
+      return item === undefined ? undefined : [item];
     }
     case 'boolean':
       return true;

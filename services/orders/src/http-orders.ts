@@ -28,7 +28,15 @@ import {
 } from './shapes.ts';
 
 const tags = ['orders'];
-const orderAnswer = { schema: order, headers: { etag: 'The version, in quotes.' } };
+
+const idOfBody = { id: '$response.body#/id' };
+const orderLinks = {
+  order: { to: 'GET /v1/orders/{id}', parameters: idOfBody },
+  history: { to: 'GET /v1/orders/{id}/history', parameters: idOfBody },
+  status: { to: 'POST /v1/orders/{id}/status', parameters: idOfBody },
+  cancel: { to: 'POST /v1/orders/{id}/cancel', parameters: idOfBody },
+} as const;
+const orderAnswer = { schema: order, headers: { etag: 'The version, in quotes.' }, links: orderLinks };
 const positionHeader = {
   'stream-position': 'A cursor from before the read: subscribing from it misses nothing.',
 };
@@ -57,6 +65,7 @@ export function addOrderRoutes(api: Api, parts: OrderParts): void {
       auth: 'customer',
       headers: z.object({ 'idempotency-key': idempotencyKey }),
       body: orderRequest,
+      problems: ['price_changed', 'not_available', 'conflict', 'promotion_refused', 'outbox_backlog'],
       responses: {
         201: { ...orderAnswer, headers: { ...orderAnswer.headers, location: 'Where the order is.' } },
       },
@@ -78,7 +87,13 @@ export function addOrderRoutes(api: Api, parts: OrderParts): void {
       tags,
       auth: 'customer',
       query: orderQuery,
-      responses: { 200: { schema: pageOf(order), headers: positionHeader } },
+      responses: {
+        200: {
+          schema: pageOf(order),
+          headers: positionHeader,
+          links: { order: { to: 'GET /v1/orders/{id}', parameters: { id: '$response.body#/data/0/id' } } },
+        },
+      },
     },
     async ({ query: { limit, cursor, status, from, to }, principal }) => {
       const headers = positionHeaders(position());
@@ -126,7 +141,18 @@ export function addOrderRoutes(api: Api, parts: OrderParts): void {
       auth: 'customer',
       params: idParams,
       query: historyQuery,
-      responses: { 200: pageOf(orderEvent) },
+      responses: {
+        200: {
+          schema: pageOf(orderEvent),
+          links: {
+            trace: {
+              to: 'GET /v1/events/{event_id}/trace',
+              parameters: { event_id: '$response.body#/data/0/event_id' },
+              description: 'The path of one of the events: for staff.',
+            },
+          },
+        },
+      },
     },
     async ({ params: { id }, query, principal }) => {
       const page = await inTenant(pool, principal.tenant_id, async (client) => {
@@ -153,6 +179,7 @@ function addStepRoutes(api: Api, { pool, events, backlog }: OrderParts): void {
       params: idParams,
       headers: ifMatchHeader,
       body: statusChange,
+      problems: ['illegal_transition', 'conflict', 'outbox_backlog'],
       responses: { 200: orderAnswer },
     },
     async ({ params, headers, body, principal }) => {
@@ -174,6 +201,7 @@ function addStepRoutes(api: Api, { pool, events, backlog }: OrderParts): void {
       params: idParams,
       headers: ifMatchHeader,
       body: cancellation,
+      problems: ['illegal_transition', 'conflict', 'outbox_backlog'],
       responses: { 200: orderAnswer },
     },
     async ({ params, headers, body, principal }) => {

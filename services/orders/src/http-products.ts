@@ -22,6 +22,7 @@ const placeShape = z.tuple([
   z.uuid(),
 ]);
 const etag = { etag: 'The version, in quotes.' };
+const links = { product: { to: 'GET /v1/products/{id}', parameters: { id: '$response.body#/id' } } } as const;
 
 export function addProductRoutes(
   api: Api,
@@ -92,7 +93,8 @@ export function addProductRoutes(
       auth: 'staff',
       headers: z.object({ 'idempotency-key': idempotencyKey.optional() }),
       body: newProduct,
-      responses: { 201: { schema: product, headers: { ...etag, location: 'Where it is.' } } },
+      problems: ['outbox_backlog'],
+      responses: { 201: { schema: product, headers: { ...etag, location: 'Where it is.' }, links } },
     },
     async ({ body, headers, principal }) => {
       backlog.requireRoom();
@@ -111,6 +113,7 @@ export function addProductRoutes(
       params: idParams,
       headers: ifMatchHeader,
       body: productChanges,
+      problems: ['outbox_backlog'],
       responses: { 200: { schema: product, headers: etag } },
     },
     async ({ params, headers, body, principal }) => {
@@ -129,6 +132,7 @@ export function addProductRoutes(
       auth: 'staff',
       params: idParams,
       headers: ifMatchHeader,
+      problems: ['outbox_backlog'],
       responses: { 204: null },
     },
     async ({ params, headers, principal }) => {

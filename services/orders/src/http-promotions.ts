@@ -76,7 +76,8 @@ export function addPromotionRoutes(
       auth: 'staff',
       headers: z.object({ 'idempotency-key': idempotencyKey.optional() }),
       body: newPromotion,
-      responses: { 201: promotion },
+      problems: ['conflict'],
+      responses: { 201: { schema: promotion, headers: { location: 'Where it is.' } } },
     },
     async ({ body, headers, principal }) => {
       const requestHash = hashRequest('POST', '/v1/promotions', body);
@@ -99,6 +100,7 @@ export function addPromotionRoutes(
       auth: 'staff',
       params: idParams,
       body: promotionChanges,
+      problems: ['conflict'],
       responses: { 200: promotion },
     },
     async ({ params: { id }, body, principal: { tenant_id } }) => {

@@ -16,7 +16,13 @@ export function addQuoteRoute(api: Api, parts: { book: PriceBook; quotes: QuoteT
       tags: ['orders'],
       auth: 'customer',
       body: quoteRequest,
-      responses: { 200: quote },
+      problems: ['not_available'],
+      responses: {
+        200: {
+          schema: quote,
+          links: { order: { to: 'POST /v1/orders', description: 'With `quote_token`, for that price.' } },
+        },
+      },
     },
     async ({ body, principal }) => ({ status: 200, body: await makeQuote(parts, principal, body) }),
   );

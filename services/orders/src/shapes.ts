@@ -13,6 +13,20 @@ import {
 } from '@ragline/web/fields';
 import { pageQuery } from '@ragline/web/pages';
 import { z } from 'zod';
+import {
+  newProductExample,
+  newPromotionExample,
+  orderEventExample,
+  orderExample,
+  orderRequestExample,
+  productChangesExample,
+  productExample,
+  promotionChangesExample,
+  promotionExample,
+  quoteExample,
+  quoteRequestExample,
+  runningPromotionExample,
+} from './examples.ts';
 import { refusalReasons } from './promotion-rules.ts';
 import { orderStatuses } from './transitions.ts';
 
@@ -22,8 +36,14 @@ const quantityMax = 1_000;
 // One spelling: ids are also keys of caches.
 const id = uuid.toLowerCase();
 const times = { created_at: z.iso.datetime(), updated_at: z.iso.datetime() };
-export const idParams = z.object({ id });
-export const ifMatchHeader = z.object({ 'if-match': z.string().max(1_000).optional() });
+export const idParams = z.object({ id: id.meta({ description: 'The id.' }) });
+export const ifMatchHeader = z.object({
+  'if-match': z
+    .string()
+    .max(1_000)
+    .optional()
+    .meta({ description: 'An `ETag`: 412 when it was changed since.', example: '"3"' }),
+});
 
 const productFields = {
   name: text(200, 1),
@@ -35,24 +55,31 @@ const productFields = {
   available: z.boolean(),
   attributes: freeObject(),
 };
-export const newProduct = z.strictObject({
-  ...productFields,
-  description: productFields.description.default(''),
-  category: productFields.category.default(null),
-  tags: productFields.tags.default([]),
-  available: productFields.available.default(true),
-  attributes: productFields.attributes.default({}),
-});
-export const productChanges = z.strictObject(productFields).partial();
-export const product = z.object({ id, ...productFields, version: z.int(), ...times }).meta({ id: 'Product' });
+export const newProduct = z
+  .strictObject({
+    ...productFields,
+    description: productFields.description.default(''),
+    category: productFields.category.default(null),
+    tags: productFields.tags.default([]),
+    available: productFields.available.default(true),
+    attributes: productFields.attributes.default({}),
+  })
+  .meta({ examples: [newProductExample] });
+export const productChanges = z
+  .strictObject(productFields)
+  .partial()
+  .meta({ examples: [productChangesExample] });
+export const product = z
+  .object({ id, ...productFields, version: z.int(), ...times })
+  .meta({ id: 'Product', examples: [productExample] });
 export const productQuery = z.object({
   ...pageQuery,
   q: text(200, 1).optional().meta({ description: 'Words, or nearly: the last one may be a beginning.' }),
-  category: text(100, 1).optional(),
-  tag: text(50, 1).optional(),
-  available: queryBoolean.optional(),
-  min_price: queryInt(0, moneyMax).optional(),
-  max_price: queryInt(0, moneyMax).optional(),
+  category: text(100, 1).optional().meta({ description: 'Of this category alone.' }),
+  tag: text(50, 1).optional().meta({ description: 'With this tag.' }),
+  available: queryBoolean.optional().meta({ description: 'true: what can be ordered now.' }),
+  min_price: queryInt(0, moneyMax).optional().meta({ description: 'Minor units, itself included.' }),
+  max_price: queryInt(0, moneyMax).optional().meta({ description: 'Minor units, itself included.' }),
   sort: z
     .enum(['name', 'price', '-price', 'relevance'])
     .optional()
@@ -71,29 +98,38 @@ const promotionFields = {
   usage_limit: int(0).nullable(),
   active: z.boolean(),
 };
-export const newPromotion = z.strictObject({
-  ...promotionFields,
-  minimum: promotionFields.minimum.default(0),
-  starts_at: promotionFields.starts_at.default(null),
-  ends_at: promotionFields.ends_at.default(null),
-  usage_limit: promotionFields.usage_limit.default(null),
-  active: promotionFields.active.default(true),
-});
-export const promotionChanges = z.strictObject(promotionFields).partial();
-export const promotion = z.object({ id, ...promotionFields, used: z.int() }).meta({ id: 'Promotion' });
+export const newPromotion = z
+  .strictObject({
+    ...promotionFields,
+    minimum: promotionFields.minimum.default(0),
+    starts_at: promotionFields.starts_at.default(null),
+    ends_at: promotionFields.ends_at.default(null),
+    usage_limit: promotionFields.usage_limit.default(null),
+    active: promotionFields.active.default(true),
+  })
+  .meta({ examples: [newPromotionExample] });
+export const promotionChanges = z
+  .strictObject(promotionFields)
+  .partial()
+  .meta({ examples: [promotionChangesExample] });
+export const promotion = z
+  .object({ id, ...promotionFields, used: z.int() })
+  .meta({ id: 'Promotion', examples: [promotionExample] });
 
 export const runningPromotion = promotion
   .pick({ code: true, kind: true, value: true, minimum: true, ends_at: true })
-  .meta({ id: 'RunningPromotion' });
+  .meta({ id: 'RunningPromotion', examples: [runningPromotionExample] });
 
 const line = z.strictObject({ product_id: id, quantity: int(1, quantityMax), notes: text(500).nullish() });
 const basket = { items: z.array(line).min(1).max(itemsMax), promo_code: text(64, 1).nullish() };
-export const quoteRequest = z.strictObject(basket);
-export const orderRequest = z.strictObject({
-  ...basket,
-  notes: text(1_000).nullish(),
-  quote_token: text(1_024, 1).optional(),
-});
+export const quoteRequest = z.strictObject(basket).meta({ examples: [quoteRequestExample] });
+export const orderRequest = z
+  .strictObject({
+    ...basket,
+    notes: text(1_000).nullish(),
+    quote_token: text(1_024, 1).optional(),
+  })
+  .meta({ examples: [orderRequestExample] });
 
 const item = z.object({
   product_id: id,
@@ -118,7 +154,7 @@ export const quote = z
     ...amounts,
     refused: z.array(z.object({ code: z.string(), reason: z.enum(refusalReasons) })),
   })
-  .meta({ id: 'Quote' });
+  .meta({ id: 'Quote', examples: [quoteExample] });
 export const order = z
   .object({
     id,
@@ -130,7 +166,7 @@ export const order = z
     version: z.int(),
     ...times,
   })
-  .meta({ id: 'Order' });
+  .meta({ id: 'Order', examples: [orderExample] });
 export const orderEvent = z
   .object({
     event_id: id,
@@ -144,17 +180,22 @@ export const orderEvent = z
       .meta({ description: 'The order right after, without any notes.' }),
     previous_status: z.enum(orderStatuses).nullable(),
   })
-  .meta({ id: 'OrderEvent' });
+  .meta({ id: 'OrderEvent', examples: [orderEventExample] });
 
 export const orderQuery = z.object({
   ...pageQuery,
-  status: z.enum(orderStatuses).optional(),
+  status: z.enum(orderStatuses).optional().meta({ description: 'In this state now.' }),
   from: timestamp.optional().meta({ description: 'Placed at or after.' }),
   to: timestamp.optional().meta({ description: 'Placed before.' }),
 });
 export const historyQuery = z.object(pageQuery);
-export const statusChange = z.strictObject({ status: z.enum(orderStatuses) });
-export const cancellation = z.strictObject({ reason: text(1_000).nullish() }).optional();
+export const statusChange = z
+  .strictObject({ status: z.enum(orderStatuses) })
+  .meta({ examples: [{ status: 'confirmed' }] });
+export const cancellation = z
+  .strictObject({ reason: text(1_000).nullish() })
+  .meta({ examples: [{ reason: 'Ordered twice' }] })
+  .optional();
 export const eventTrace = z.object({
   order_id: id.nullable(),
   topic: z.string(),
