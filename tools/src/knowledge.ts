@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { registerDocuments } from './knowledge/documents.ts';
 import { registerModels } from './knowledge/models.ts';
+import { registerReindex } from './knowledge/reindex.ts';
 
 export function register(program: Command): void {
   const parent = program
@@ -9,4 +10,5 @@ export function register(program: Command): void {
     .description('What the assistant knows: documents, how much of them can be found, and by which model.');
   registerDocuments(parent);
   registerModels(parent);
+  registerReindex(parent);
 }

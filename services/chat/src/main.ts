@@ -160,6 +160,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const stopWithinMs = Math.floor(config.stopWithinMs * 0.4);
   const following = { retry: { delaysMs }, floodGuard, failpoints, stopWithinMs, kafka, producer, health };
   own(knowledge.fill(), (it) => it.stop());
+  own(knowledge.reindex(), (it) => it.stop());
   own(await knowledge.follow(following), (it) => it.stop());
 
   // Of its own: what waits for its answer must not wait behind a dead letter.

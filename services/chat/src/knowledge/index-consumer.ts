@@ -10,7 +10,13 @@ import type { Embedder } from '../embedding/embedder.ts';
 import { embeddingStore, type NewVector } from '../embedding/store.ts';
 import { type ChunkLimits, chunksOf, embeddedText, type NewChunk } from './chunk.ts';
 import { indexMetrics } from './index-metrics.ts';
-import { documentText, knownSources, type SourceWrite, writeSources } from './index-store.ts';
+import {
+  documentText,
+  type KnownSource,
+  knownSources,
+  type SourceWrite,
+  writeSources,
+} from './index-store.ts';
 import type { Models } from './models.ts';
 import { type KnownChunk, planChunks } from './plan.ts';
 import { forAllTenants, seeAllTenants } from './scope.ts';
@@ -39,8 +45,13 @@ export type IndexParts = {
   onMissing(): void;
 };
 
+export type Indexing = Pick<BatchAttempt, 'once' | 'signal'> & {
+  /** Whether what the index has in this version is cut and embedded again (`ragline knowledge reindex`). */
+  isAgain?: boolean;
+};
+
 /** What the index had of a source when it was read. */
-type Before = { version: number | null; chunks: readonly KnownChunk[] };
+type Before = { indexed_at: string | null; chunks: readonly KnownChunk[] };
 type Work = { change: Change; event_id: string; write: SourceWrite };
 
 // What a batch embeds by itself; the rest is filled in the background, so that what changed in price does not wait long.
@@ -64,12 +75,12 @@ export function createIndexing({ pool, models, limits, log, metrics, onMissing }
 
   return async (
     events: readonly DecodedEvent[],
-    { once, signal }: Pick<BatchAttempt, 'once' | 'signal'>,
+    { once, signal, isAgain = false }: Indexing,
   ): Promise<IndexOutcome[]> => {
     const outcomes = new Map<string, IndexOutcome>();
     const changes = newestOf(events, outcomes);
     const { active, others } = await models.inUse();
-    const works = await planned(changes, [active, ...others], outcomes);
+    const works = await planned(changes, [active, ...others], outcomes, isAgain);
     const vectors = await embed(active, works, signal);
     const fresh = await once(async (client, unhandled) => {
       await seeAllTenants(client);
@@ -88,7 +99,7 @@ export function createIndexing({ pool, models, limits, log, metrics, onMissing }
     for (const { change, event_id, write } of works) {
       if (!fresh.has(event_id)) continue;
       outcomes.set(event_id, change.type === 'deleted' ? 'removed' : 'indexed');
-      observe(change, write, vectors);
+      if (!isAgain) observe(change, write, vectors);
     }
     return events.map(({ event_id }) =>
       fresh.has(event_id) ? (outcomes.get(event_id) ?? 'ignored') : 'duplicate',
@@ -99,6 +110,7 @@ export function createIndexing({ pool, models, limits, log, metrics, onMissing }
     changes: ReadonlyMap<string, Change>,
     written: readonly Embedder[],
     outcomes: Map<string, IndexOutcome>,
+    isAgain: boolean,
   ): Promise<Work[]> {
     if (changes.size === 0) return [];
     const tokenizers = written.map((it) => ({
@@ -107,13 +119,17 @@ export function createIndexing({ pool, models, limits, log, metrics, onMissing }
     }));
     const works: Work[] = [];
     // Read first: no transaction stays open while a long text is cut.
-    for (const { change, event_id, text, before } of await read(changes, outcomes)) {
+    for (const { change, event_id, text, before } of await read(changes, outcomes, isAgain)) {
       works.push({ change, event_id, write: await writeOf(change, text, before, tokenizers, limits) });
     }
     return works;
   }
 
-  async function read(changes: ReadonlyMap<string, Change>, outcomes: Map<string, IndexOutcome>) {
+  async function read(
+    changes: ReadonlyMap<string, Change>,
+    outcomes: Map<string, IndexOutcome>,
+    isAgain: boolean,
+  ) {
     return forAllTenants(pool, async (client) => {
       const rows = await knownSources(client, [...changes.values()].map(keyOf));
       const knownBy = new Map(rows.map((it) => [`${it.tenant_id}/${it.id}`, it]));
@@ -121,13 +137,13 @@ export function createIndexing({ pool, models, limits, log, metrics, onMissing }
       for (const [event_id, change] of changes) {
         const { tenant_id, id, version } = keyOf(change);
         const before = knownBy.get(`${tenant_id}/${id}`);
-        if (before !== undefined && before.version >= version) {
+        if (before !== undefined && !isNewTo(before, version, isAgain)) {
           outcomes.set(event_id, 'stale');
           continue;
         }
         const text = await textOf(client, change);
         if (text === undefined) outcomes.set(event_id, 'superseded');
-        else found.push({ change, event_id, text, before: before ?? { version: null, chunks: [] } });
+        else found.push({ change, event_id, text, before: before ?? { indexed_at: null, chunks: [] } });
       }
       return found;
     });
@@ -180,6 +196,11 @@ async function textOf(client: Client, change: Change): Promise<string | undefine
   return undefined;
 }
 
+/** The version that the index has is read again only on purpose; one that is deleted never comes back by its own version. */
+function isNewTo(before: KnownSource, version: number, isAgain: boolean): boolean {
+  return isAgain && !before.is_deleted ? version >= before.version : version > before.version;
+}
+
 /** Of several versions of a source in a batch the newest alone, by its event's id. */
 function newestOf(events: readonly DecodedEvent[], outcomes: Map<string, IndexOutcome>): Map<string, Change> {
   const newest = new Map<string, { event_id: string; change: Change }>();
@@ -206,7 +227,7 @@ function keyOf(change: Change) {
 async function writeOf(
   change: Change,
   text: string,
-  { version: before, chunks: known }: Before,
+  { indexed_at: before, chunks: known }: Before,
   tokenizers: Parameters<typeof chunksOf>[2],
   limits: ChunkLimits,
 ): Promise<SourceWrite> {

@@ -4,7 +4,13 @@ import type { KnownChunk, PlannedChunk } from './plan.ts';
 import type { IndexedSource } from './source.ts';
 
 export type SourceKey = { tenant_id: string; id: string };
-export type KnownSource = SourceKey & { version: number; chunks: KnownChunk[] };
+/** `indexed_at`: to the microsecond, as Postgres writes it. */
+export type KnownSource = SourceKey & {
+  version: number;
+  indexed_at: string;
+  is_deleted: boolean;
+  chunks: KnownChunk[];
+};
 
 /** What one change does to the index; `chunks` is empty for a source that is deleted. */
 export type SourceWrite = {
@@ -12,8 +18,8 @@ export type SourceWrite = {
   isDeleted: boolean;
   chunks: readonly PlannedChunk[];
   gone: readonly string[];
-  /** The version that the plan was made from; null when the source was unknown. */
-  before: number | null;
+  /** When that was indexed which the plan was made from; null when the source was unknown. */
+  before: string | null;
 };
 
 // Far from a statement's time limit, however long a document is.
@@ -29,7 +35,7 @@ export class IndexConflictError extends Error {
 export async function knownSources(client: Client, keys: readonly SourceKey[]): Promise<KnownSource[]> {
   const { rows } = await client.query<KnownSource>({
     name: 'chat_index_known',
-    text: `SELECT s.tenant_id, s.id, s.version,
+    text: `SELECT s.tenant_id, s.id, s.version, s.indexed_at::text, s.deleted_at IS NOT NULL AS is_deleted,
              (SELECT coalesce(json_agg(json_build_object('id', c.id, 'ordinal', c.ordinal, 'content_hash', c.content_hash)
                                        ORDER BY c.ordinal), '[]')
                 FROM chat.chunk c WHERE c.tenant_id = s.tenant_id AND c.source_id = s.id) AS chunks
@@ -81,8 +87,8 @@ export async function writeSources(client: Client, writes: readonly SourceWrite[
              currency = excluded.currency, available = excluded.available, promoted = excluded.promoted,
              attributes = excluded.attributes, source = excluded.source, language = excluded.language,
              changed_at = excluded.changed_at, indexed_at = excluded.indexed_at, deleted_at = excluded.deleted_at
-           WHERE s.version < excluded.version
-             AND s.version = ($2::jsonb ->> (excluded.tenant_id || '/' || excluded.id))::bigint`,
+           WHERE s.version <= excluded.version
+             AND s.indexed_at = ($2::jsonb ->> (excluded.tenant_id || '/' || excluded.id))::timestamptz`,
     values: [JSON.stringify(sources), JSON.stringify(before)],
   });
   if (rowCount !== writes.length) throw new IndexConflictError('A source was indexed by another transaction');

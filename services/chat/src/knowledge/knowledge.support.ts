@@ -41,6 +41,8 @@ export async function openIndex() {
     });
 
   return {
+    /** Of the database, for its owner. */
+    url: database.url,
     pool,
     embedder,
     metrics,

@@ -25,6 +25,7 @@ import { addModelRoutes } from './http-models.ts';
 import { createIndexing, indexGroupId } from './index-consumer.ts';
 import { createModels } from './models.ts';
 import { createParser } from './parse/parse.ts';
+import { startReindexing } from './reindex.ts';
 import type { KnowledgeSettings } from './settings.ts';
 
 export type KnowledgeParts = {
@@ -57,6 +58,7 @@ export function createKnowledge({ settings, pool, codec, embedders, log, metrics
   const { lettersMax, parseDeadlineMs: deadlineMs, limits, chunksMax } = settings;
   const parser = createParser({ lettersMax, deadlineMs });
   let wake = () => {};
+  const indexing = { pool, models, limits, log, metrics };
 
   return {
     addRoutes(api: Api): void {
@@ -71,6 +73,12 @@ export function createKnowledge({ settings, pool, codec, embedders, log, metrics
       return filling;
     },
 
+    /** Works off what is to be indexed again, until it is stopped. */
+    reindex() {
+      const index = createIndexing({ ...indexing, onMissing: () => wake() });
+      return startReindexing({ pool, index, log });
+    },
+
     /** Joins the group chat-index. */
     follow(
       parts: {
@@ -81,7 +89,6 @@ export function createKnowledge({ settings, pool, codec, embedders, log, metrics
         concurrency?: number;
       } & Pick<RetryOptions, 'retry' | 'floodGuard' | 'failpoints'>,
     ) {
-      const onMissing = () => wake();
       return startConsumer({
         // One batch at a time embeds, one writes: more would only stand in each other's way.
         concurrency: 2,
@@ -90,7 +97,7 @@ export function createKnowledge({ settings, pool, codec, embedders, log, metrics
         topics: [topics.catalog],
         order: 'by-key',
         codec,
-        handleBatch: createIndexing({ pool, models, limits: settings.limits, log, metrics, onMissing }),
+        handleBatch: createIndexing({ ...indexing, onMissing: () => wake() }),
         pool,
         log,
         metrics,
