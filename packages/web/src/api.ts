@@ -28,8 +28,8 @@ export type ResponseSpec = {
   /** When the schema's own examples do not tell it well. */
   example?: unknown;
   links?: Record<string, LinkSpec>;
-  /** Also as server-sent events; `itemSchema` is that of one event, where the service knows it itself. */
-  stream?: { itemSchema?: z.ZodType };
+  /** The same in other media types: whole, or as items that follow each other. */
+  alsoAs?: Record<string, { schema?: z.ZodType; itemSchema?: z.ZodType }>;
 };
 /** How a caller shows who it is: by token, by `?ticket=`, or by the cookie of a stream that a ticket opened. */
 export type Credential = 'bearer' | 'ticket' | 'cookie';

@@ -29,7 +29,7 @@ function responseOf(
   codes: readonly ProblemCode[],
   definition: RouteDefinition,
 ): Response {
-  const { schema, example, stream, links, contentType = 'application/json' } = spec;
+  const { schema, example, alsoAs, links, contentType = 'application/json' } = spec;
   const description = spec.description ?? (status < 300 ? 'Done.' : 'See `code`.');
   if (status >= 400 && schema === undefined) {
     const those = codes.filter((code) => problemCodes[code][0] === status);
@@ -38,7 +38,7 @@ function responseOf(
   const media = { ...(schema ? { schema } : {}), ...(example === undefined ? {} : { example }) };
   const content = {
     ...(schema || spec.contentType ? { [contentType]: media } : {}),
-    ...(stream ? { 'text/event-stream': stream } : {}),
+    ...alsoAs,
   };
   return {
     description,

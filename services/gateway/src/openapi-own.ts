@@ -96,6 +96,9 @@ const eventTrace = z
     dead_letters: z
       .array(z.record(z.string(), z.unknown()))
       .meta({ description: 'Of groups that gave up on it: for operators, and for admins of its tenant.' }),
+    webhooks: z
+      .array(z.record(z.string(), z.unknown()))
+      .meta({ description: 'What became of it at each webhook of its tenant.' }),
     missing: z.array(z.string()).meta({ description: 'Instances that could not be asked.' }),
   })
   .meta({
@@ -117,6 +120,7 @@ const eventTrace = z
           { instance: 'notifications-1', received_at: '2026-11-23T09:30:00.048Z', sockets: 2, sse: 1 },
         ],
         dead_letters: [],
+        webhooks: [],
         missing: [],
       },
     ],
@@ -135,7 +139,7 @@ const readiness = z
 
 const stream: ResponseSpec = {
   description: 'A stream of events, without end.',
-  stream: {},
+  alsoAs: { 'text/event-stream': {} },
   headers: {
     'Set-Cookie': 'With a ticket: a cookie for `/v1/events`, by which an `EventSource` comes back.',
   },

@@ -10,8 +10,7 @@ export const tagDescriptions: Record<string, string> = {
   notifications: 'What a user was told, and wants to be told of.',
   webhooks:
     'Events delivered to addresses of yours, signed by the Standard Webhooks specification. For admins.',
-  chat: 'Conversations with the assistant: questions, answers as streams, approvals.',
-  tools: 'What the assistant can do, switched on and off by tenant.',
+  chat: 'Conversations with the assistant: questions, answers as streams, approvals. And the tools that it has.',
   knowledge: 'What the assistant knows: documents, searches, embedding models.',
   openai: 'The assistant for clients of OpenAI’s protocol.',
   'dead letters': 'Records that a consumer group gave up on: read, mended, replayed or discarded.',

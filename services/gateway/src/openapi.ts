@@ -105,7 +105,9 @@ export function mergeDocuments(documents: ReadonlyMap<ServiceName, Json>): Json 
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/', description: 'This origin.' }],
-    tags: Object.entries(tagDescriptions).map(([name, about]) => ({ name, description: about })),
+    tags: Object.entries(tagDescriptions)
+      .filter(([name]) => JSON.stringify(described).includes(`"tags":["${name}"]`))
+      .map(([name, about]) => ({ name, description: about })),
     ...described,
     components: withoutUnused(components, described),
   };

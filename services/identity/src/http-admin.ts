@@ -27,8 +27,9 @@ export type AdminRoutesParts = {
 const email = z.email().max(254).meta({ example: 'cook@demo.example' });
 const password = text(1_024, 1).meta({
   description: '12 to 256 characters, none of the best known passwords.',
+  example: 'saffron-umbrella-37',
 });
-const name = text(200, 1).nullable();
+const name = text(200, 1).nullable().meta({ example: 'Kim' });
 const heldRoles = z.array(roleShape).min(1).max(4);
 const headers = z.object({ 'idempotency-key': idempotencyKey.optional() });
 const newUser = z.strictObject({
@@ -42,7 +43,9 @@ const slug = z
   .regex(
     /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
     'must be 1 to 63 of a-z, 0-9 and -, not beginning or ending with -',
-  );
+  )
+  .meta({ example: 'bistro' });
+const userId = z.object({ id: uuid.meta({ description: 'Of the user.' }) });
 const cursorShape = z.tuple([z.uuid()]);
 
 export function addAdminRoutes(parts: AdminRoutesParts): void {
@@ -77,7 +80,7 @@ function addUserRoutes({ api, users, idempotency, secret }: AdminRoutesParts): v
       summary: 'Read a user',
       tags,
       auth: 'admin',
-      params: z.object({ id: uuid }),
+      params: userId,
       responses: { 200: userShape },
     },
     async ({ principal, params }) => ({ status: 200, body: await users.get(principal, params.id) }),
@@ -92,7 +95,14 @@ function addUserRoutes({ api, users, idempotency, secret }: AdminRoutesParts): v
       auth: 'admin',
       headers,
       body: newUser,
-      responses: { 201: { schema: userShape, headers: { location: 'Path of the user.' } } },
+      problems: ['conflict'],
+      responses: {
+        201: {
+          schema: userShape,
+          headers: { location: 'Path of the user.' },
+          links: { user: { to: 'GET /v1/users/{id}', parameters: { id: '$response.body#/id' } } },
+        },
+      },
     },
     async ({ principal, body, headers: { 'idempotency-key': key } }) => {
       const draft = await users.draft(body);
@@ -113,13 +123,14 @@ function addUserRoutes({ api, users, idempotency, secret }: AdminRoutesParts): v
         'Deactivating a user or setting a password ends all sessions of the user; taking a role away voids the tokens that carry it.',
       tags,
       auth: 'admin',
-      params: z.object({ id: uuid }),
+      params: userId,
       body: z.strictObject({
         name: name.optional(),
         roles: heldRoles.optional(),
         active: z.boolean().optional(),
         password: password.optional(),
       }),
+      problems: ['conflict'],
       responses: { 200: userShape },
     },
     async ({ principal, params, body }) => ({
@@ -162,9 +173,10 @@ function addTenantRoutes({ api, pool, turns, idempotency, secret }: AdminRoutesP
       headers,
       body: z.strictObject({
         slug,
-        name: text(200, 1),
+        name: text(200, 1).meta({ example: 'Bistro am Markt' }),
         admin: z.strictObject({ email, password, name: name.optional() }).optional(),
       }),
+      problems: ['conflict'],
       responses: { 201: { schema: tenantShape } },
     },
     async ({ principal, body, headers: { 'idempotency-key': key } }) => {

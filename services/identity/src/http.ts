@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { networkOf } from './client-network.ts';
 import type { Delegation } from './delegation.ts';
 import type { KeyRing } from './key-ring.ts';
-import { tokenPairShape, userShape } from './shapes.ts';
+import { meShape, tokenPairShape } from './shapes.ts';
 import type { SignIn } from './sign-in.ts';
 
 export type AuthRoutesParts = {
@@ -21,7 +21,7 @@ export type AuthRoutesParts = {
 };
 
 const tags = ['Identity'];
-const secretField = text(512, 1);
+const secretField = text(512, 1).meta({ example: 'rt_9f2c1b7a5d3e' });
 
 export function addAuthRoutes({
   api,
@@ -42,9 +42,21 @@ export function addAuthRoutes({
       body: z.strictObject({
         tenant: text(63, 1).meta({ description: 'The slug of the tenant.', example: 'demo' }),
         email: text(254, 1).meta({ example: 'staff@demo.example' }),
-        password: text(1_024, 1),
+        password: text(1_024, 1).meta({ example: 'printed at the first start' }),
       }),
-      responses: { 200: tokenPairShape },
+      problems: ['unauthenticated'],
+      responses: {
+        200: {
+          schema: tokenPairShape,
+          links: {
+            refresh: {
+              to: 'POST /v1/auth/refresh',
+              description: 'With `refresh_token`, before the token ends.',
+            },
+            me: { to: 'GET /v1/auth/me' },
+          },
+        },
+      },
       maxBodyBytes: 16_384,
     },
     async ({ body, req }) => ({ status: 200, body: await signIn.login(body, networkOf(req.ip)) }),
@@ -60,6 +72,7 @@ export function addAuthRoutes({
       tags,
       auth: 'none',
       body: z.strictObject({ refresh_token: secretField }),
+      problems: ['unauthenticated'],
       responses: { 200: tokenPairShape },
       maxBodyBytes: 16_384,
     },
@@ -74,6 +87,7 @@ export function addAuthRoutes({
       description: 'The session of the refresh token in the body, or else that of the access token.',
       tags,
       auth: 'none',
+      credentials: ['bearer'],
       body: z.strictObject({ refresh_token: secretField.optional() }).optional(),
       responses: { 204: null },
       maxBodyBytes: 16_384,
@@ -98,7 +112,7 @@ export function addAuthRoutes({
       tags,
       auth: ['customer', 'operator'],
       responses: {
-        200: userShape.extend({ tenant: z.string().meta({ description: 'The slug of the tenant.' }) }),
+        200: meShape,
       },
     },
     async ({ principal }) => ({ status: 200, body: await signIn.me(principal) }),
@@ -112,7 +126,11 @@ export function addAuthRoutes({
       description: 'Good for one use within 30 s, as `?ticket=…`, where no header can be set.',
       tags,
       auth: ['customer', 'operator'],
-      responses: { 200: z.object({ ticket: z.string(), expires_in: z.int() }) },
+      responses: {
+        200: z
+          .object({ ticket: z.string(), expires_in: z.int().meta({ description: 'Seconds.' }) })
+          .meta({ id: 'Ticket', examples: [{ ticket: 'tk_5d3e9f2c1b7a', expires_in: 30 }] }),
+      },
     },
     async ({ principal }) => ({ status: 200, body: await signIn.ticket(principal) }),
   );

@@ -4,6 +4,17 @@ import { z } from 'zod';
 
 export const roleShape = z.enum(roles);
 
+const times = { created_at: '2026-11-01T08:00:00.000Z', updated_at: '2026-11-01T08:00:00.000Z' };
+const user = {
+  id: '0199c0de-0000-7000-8000-000000000002',
+  tenant_id: '0199c0de-0000-7000-8000-000000000001',
+  email: 'customer@demo.example',
+  name: 'Kim',
+  roles: ['customer'],
+  active: true,
+  ...times,
+};
+
 export const userShape = z
   .object({
     id: z.uuid(),
@@ -15,11 +26,14 @@ export const userShape = z
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })
-  .meta({ id: 'User' });
+  .meta({ id: 'User', examples: [user] });
 
 export const tenantShape = z
   .object({ id: z.uuid(), slug: z.string(), name: z.string(), created_at: z.iso.datetime() })
-  .meta({ id: 'Tenant' });
+  .meta({
+    id: 'Tenant',
+    examples: [{ id: user.tenant_id, slug: 'demo', name: 'Demo', created_at: times.created_at }],
+  });
 
 export const tokenPairShape = z
   .object({
@@ -29,4 +43,18 @@ export const tokenPairShape = z
     refresh_token: z.string(),
     user: userShape,
   })
-  .meta({ id: 'TokenPair' });
+  .meta({
+    id: 'TokenPair',
+    examples: [
+      {
+        access_token: 'eyJhbGciOiJFUzI1NiJ9.e30.c2ln',
+        token_type: 'Bearer',
+        expires_in: 900,
+        refresh_token: 'rt_9f2c1b7a5d3e',
+        user,
+      },
+    ],
+  });
+export const meShape = userShape
+  .extend({ tenant: z.string().meta({ description: 'The slug of the tenant.' }) })
+  .meta({ examples: [{ ...user, tenant: 'demo' }] });

@@ -19,7 +19,20 @@ const notification = z
     read_at: z.iso.datetime().nullable(),
     created_at: z.iso.datetime(),
   })
-  .meta({ id: 'Notification' });
+  .meta({
+    id: 'Notification',
+    examples: [
+      {
+        id: '0199d2f4-7a13-7c3e-9b51-6f0d8a2c4e17',
+        kind: 'order_created',
+        event_id: '0199d2f4-7a11-7c3e-9b51-6f0d8a2c4e17',
+        order_id: '0199d2f4-7a10-7c3e-9b51-6f0d8a2c4e17',
+        title: 'Your order is in.',
+        read_at: null,
+        created_at: '2026-11-23T09:30:00.000Z',
+      },
+    ],
+  });
 
 const trace = z
   .object({
@@ -91,7 +104,7 @@ export function addRoutes({ api, store, traceOf }: HttpOptions): void {
       summary: 'Mark one as read',
       tags,
       auth: member,
-      params: z.object({ id: uuid }),
+      params: z.object({ id: uuid.meta({ description: 'Of the notification.' }) }),
       responses: { 200: notification },
     },
     async ({ params: { id }, principal }) => {
