@@ -81,8 +81,16 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     (it) => it.stop(),
   );
 
-  const webhooks = own(startWebhooks({ pool, store, settings: config.webhooks, log, metrics }), (it) =>
-    it.stop(),
+  const webhooks = own(
+    startWebhooks({
+      pool,
+      store,
+      settings: config.webhooks,
+      stopWithinMs: config.stopWithinMs * 0.2,
+      log,
+      metrics,
+    }),
+    (it) => it.stop(),
   );
   const api = createApi({ title: 'RAGline notifications', authentication });
   addRoutes({ api, store, traceOf: traceFrom({ instance, live: live.traceOf, recent, store, webhooks }) });
@@ -129,8 +137,13 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     stopWithinMs: Math.floor(config.stopWithinMs * 0.4),
   };
   const connections = Math.floor(config.databasePool / 2);
-  own(await webhooks.follow({ ...following, concurrency: Math.max(1, Math.floor(connections / 2)) }), (it) =>
-    it.stop(),
+  own(
+    await webhooks.follow({
+      ...following,
+      stopWithinMs: Math.floor(config.stopWithinMs * 0.2),
+      concurrency: Math.max(1, Math.floor(connections / 2)),
+    }),
+    (it) => it.stop(),
   );
   own(
     await startConsumer({

@@ -29,7 +29,9 @@ export type SenderOptions = {
   /** How long a claim is good: longer than a try with everything that is written about it. */
   leaseMs: number;
   /** How often it looks for what nobody woke it for. */
-  pollMs?: number;
+  pollMs: number;
+  /** How long a stop waits for tries that have begun. */
+  stopWithinMs: number;
   log: Logger;
   metrics: WebhookMetrics;
   random?: () => number;
@@ -39,10 +41,9 @@ export type Sender = ReturnType<typeof startSender>;
 
 // Marks need connections that the group and requests want too.
 const marksAtOnce = 3;
-const stopWithinMs = 3_000;
 
 export function startSender(options: SenderOptions) {
-  const { pool, concurrency, perEndpoint, leaseMs, pollMs = 500, log, metrics } = options;
+  const { pool, concurrency, perEndpoint, leaseMs, pollMs, stopWithinMs, log, metrics } = options;
   const aborting = new AbortController();
   let isStopping = false;
   const underWay = new Set<Promise<void>>();

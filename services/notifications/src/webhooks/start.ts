@@ -33,6 +33,11 @@ export type WebhooksOptions = {
   settings: WebhookSettings;
   /** DNS when not given. */
   resolve?: Resolve;
+  /** How long a claim is good; longer than a try takes with all that is written about it. */
+  leaseMs?: number;
+  pollMs?: number;
+  /** How long a stop waits for tries that have begun, before it gives them back. */
+  stopWithinMs: number;
   log: Logger;
   metrics: Metrics;
 };
@@ -55,6 +60,9 @@ export function startWebhooks({
   store,
   settings,
   resolve = createResolve(),
+  leaseMs = settings.timeoutMs + leaseSpareMs,
+  pollMs = 500,
+  stopWithinMs,
   log,
   metrics,
 }: WebhooksOptions) {
@@ -71,7 +79,9 @@ export function startWebhooks({
     rules: { delaysMs, disableAfterMs, disableAfterExhausted },
     concurrency: settings.concurrency,
     perEndpoint: settings.perEndpoint,
-    leaseMs: timeoutMs + leaseSpareMs,
+    leaseMs,
+    pollMs,
+    stopWithinMs,
     log,
     metrics: shown,
   });
@@ -98,6 +108,7 @@ export function startWebhooks({
         onFinished: recent.add,
       }),
     recent,
+    wake: sender.wake,
     /** @param tenantId whose event it must be; undefined: anybody's */
     tracedDeliveries: (eventId: string, tenantId: string | undefined) =>
       tracedDeliveries(pool, eventId, tenantId, seeAllTenants),
