@@ -1,18 +1,18 @@
 /** REST of what people do with one letter: edit, note, replay, discard, restore. */
 import type { Answer, Api } from '@ragline/web/api';
-import { text, uuid } from '@ragline/web/fields';
+import { text } from '@ragline/web/fields';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
 import { type Actor, actorOf } from './audit.ts';
 import { discardLetter, restoreLetter } from './discard.ts';
 import { type EditParts, editLetter } from './edit.ts';
 import type { HeaderChanges } from './edit-rules.ts';
-import { etagOf, mayRead, noBody, tags } from './http.ts';
+import { letterEditExample } from './examples.ts';
+import { etagOf, letterAnswer, letterId, mayRead, noBody, tags } from './http.ts';
 import type { LetterRow } from './letter.ts';
 import { viewOf } from './letter-view.ts';
 import { type ReplayParts, replayLetter } from './replay.ts';
 import { inScope } from './scope.ts';
-import { letterShape } from './shapes.ts';
 import { wholeLetter } from './store.ts';
 
 export type ActionRouteParts = EditParts & ReplayParts;
@@ -58,10 +58,9 @@ const letterEdit = z
     note: text(10_000, 1).optional(),
   })
   .refine((edit) => Object.values(edit).some((it) => it !== undefined), 'must name something to change')
-  .meta({ id: 'DeadLetterEdit' });
+  .meta({ id: 'DeadLetterEdit', examples: [letterEditExample] });
 
-const params = z.object({ id: uuid });
-const letterAnswer = { schema: letterShape, headers: { ETag: 'Its version, for If-Match.' } };
+const params = letterId;
 
 export function addActionRoutes(api: Api, parts: ActionRouteParts): void {
   const { pool, mask } = parts;
@@ -82,8 +81,15 @@ export function addActionRoutes(api: Api, parts: ActionRouteParts): void {
       tags,
       auth: mayRead,
       params,
-      headers: z.object({ 'if-match': z.string().max(1_000).optional() }),
+      headers: z.object({
+        'if-match': z
+          .string()
+          .max(1_000)
+          .optional()
+          .meta({ description: 'The `ETag` of the letter as you read it; needed.', example: '"1"' }),
+      }),
       body: letterEdit,
+      problems: ['precondition_required', 'busy', 'conflict', 'already_handled'],
       responses: { 200: letterAnswer },
     },
     async ({ params: { id }, headers, body, principal }) => {
@@ -106,6 +112,7 @@ export function addActionRoutes(api: Api, parts: ActionRouteParts): void {
       auth: mayRead,
       params,
       body: noBody,
+      problems: ['conflict', 'busy', 'already_handled'],
       responses: { 200: letterAnswer },
     },
     async ({ params: { id }, principal }) => {
@@ -122,7 +129,8 @@ export function addActionRoutes(api: Api, parts: ActionRouteParts): void {
       tags,
       auth: mayRead,
       params,
-      body: z.strictObject({ reason: text(1_000, 1) }),
+      body: z.strictObject({ reason: text(1_000, 1).meta({ example: 'A test order' }) }),
+      problems: ['conflict', 'busy', 'already_handled'],
       responses: { 200: letterAnswer },
     },
     async ({ params: { id }, body, principal }) => {
@@ -142,6 +150,7 @@ export function addActionRoutes(api: Api, parts: ActionRouteParts): void {
       auth: mayRead,
       params,
       body: noBody,
+      problems: ['conflict'],
       responses: { 200: letterAnswer },
     },
     async ({ params: { id }, principal }) => {

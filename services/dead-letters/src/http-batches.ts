@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { actorOf } from './audit.ts';
 import { createBatch, dryRun } from './batch-create.ts';
 import { batchView, commandBatch, findBatch, listBatches } from './batch-store.ts';
+import { batchExample, batchRequestExample, dryRunExample, unluckyExample } from './examples.ts';
 import { mayRead, noBody, tags } from './http.ts';
 import { filterQuery } from './letter-filter.ts';
 import { inScope } from './scope.ts';
@@ -39,7 +40,7 @@ const batchRequest = z
     ({ filter, ids }) => (filter === undefined) !== (ids === undefined),
     'must have either filter or ids',
   )
-  .meta({ id: 'DeadLetterBatchRequest' });
+  .meta({ id: 'DeadLetterBatchRequest', examples: [batchRequestExample] });
 
 const counts = z.object({
   selected: z.int(),
@@ -70,14 +71,14 @@ const batch = {
   updated_at: timestamp,
   finished_at: timestamp.nullable(),
 };
-const batchShape = z.object(batch).meta({ id: 'DeadLetterBatch' });
+const batchShape = z.object(batch).meta({ id: 'DeadLetterBatch', examples: [batchExample] });
 const unlucky = z.array(z.object({ letter_id: uuid, state: z.string(), detail: z.string().nullable() }));
 const wholeBatchShape = z
   .object({
     ...batch,
     unlucky: unlucky.meta({ description: 'Some that failed or were passed over, and why.' }),
   })
-  .meta({ id: 'WholeDeadLetterBatch' });
+  .meta({ id: 'WholeDeadLetterBatch', examples: [{ ...batchExample, unlucky: unluckyExample }] });
 const number = z.record(z.string(), z.int());
 const dryRunShape = z
   .object({
@@ -89,9 +90,16 @@ const dryRunShape = z
       skipped: number,
     }),
   })
-  .meta({ id: 'DeadLetterDryRun' });
+  .meta({ id: 'DeadLetterDryRun', examples: [dryRunExample] });
 
-const params = z.object({ id: uuid });
+const params = z.object({ id: uuid.meta({ description: 'Of the batch.' }) });
+const idOfBody = { id: '$response.body#/id' };
+const links = {
+  batch: { to: 'GET /v1/dead-letters/batches/{id}', parameters: idOfBody },
+  pause: { to: 'POST /v1/dead-letters/batches/{id}/pause', parameters: idOfBody },
+  resume: { to: 'POST /v1/dead-letters/batches/{id}/resume', parameters: idOfBody },
+  cancel: { to: 'POST /v1/dead-letters/batches/{id}/cancel', parameters: idOfBody },
+} as const;
 
 export type BatchRouteParts = {
   pool: Pool;
@@ -113,7 +121,7 @@ export function addBatchRoutes(api: Api, { pool, idempotency, foreignReplayTopic
       body: batchRequest,
       responses: {
         200: dryRunShape,
-        202: { schema: batchShape, headers: { location: 'Where the batch is.' } },
+        202: { schema: batchShape, headers: { location: 'Where the batch is.' }, links },
       },
     },
     async ({ body, headers, principal }) => {
@@ -161,7 +169,7 @@ export function addBatchRoutes(api: Api, { pool, idempotency, foreignReplayTopic
       tags,
       auth: mayRead,
       params,
-      responses: { 200: wholeBatchShape },
+      responses: { 200: { schema: wholeBatchShape, links } },
     },
     async ({ params: { id }, principal }) => {
       const found = await findBatch(pool, actorOf(principal).scope, id);
@@ -185,6 +193,7 @@ export function addBatchRoutes(api: Api, { pool, idempotency, foreignReplayTopic
         auth: mayRead,
         params,
         body: noBody,
+        problems: ['conflict'],
         responses: { 200: batchShape },
       },
       async ({ params: { id }, principal }) => ({

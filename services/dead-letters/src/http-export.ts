@@ -12,6 +12,12 @@ import { mayRead, scopeOf, tags } from './http.ts';
 import { filterFrom, filterQuery } from './letter-filter.ts';
 import type { Mask } from './letter-view.ts';
 import { inScope } from './scope.ts';
+import { letterShape } from './shapes.ts';
+
+const exportFormat = z
+  .enum(exportFormats)
+  .default('ndjson')
+  .meta({ description: 'A letter a line, or a table.' });
 
 const contentTypes: Record<ExportFormat, string> = {
   ndjson: 'application/x-ndjson; charset=utf-8',
@@ -47,8 +53,17 @@ export function addExportRoutes(
         'NDJSON: a letter a line, as `GET /v1/dead-letters/{id}` shows it. CSV: cells that begin with `=`, `+`, `-`, `@`, a tab or a line break are preceded by an apostrophe, so that no spreadsheet runs them. Values of sensitive headers are `***`. One at a time for each user, of half an hour at most. An answer that does not end regularly is not whole.',
       tags,
       auth: mayRead,
-      query: z.object({ ...filterQuery, format: z.enum(exportFormats).default('ndjson') }),
-      responses: { 200: { contentType: 'application/x-ndjson', schema: z.string() } },
+      query: z.object({ ...filterQuery, format: exportFormat }),
+      responses: {
+        200: {
+          description: 'The letters.',
+          alsoAs: {
+            'application/x-ndjson': { itemSchema: letterShape },
+            'text/csv': { schema: z.string() },
+          },
+          headers: { 'Content-Disposition': 'A name for the file.' },
+        },
+      },
     },
     async ({ query: { format, ...query }, principal, res }) => {
       const { user_id } = principal;

@@ -5,6 +5,7 @@ import { text, timestamp, uuid } from '@ragline/web/fields';
 import { decodePageCursor, pageOf, pageQuery, toPage } from '@ragline/web/pages';
 import { z } from 'zod';
 import { actorOf } from './audit.ts';
+import { parkedKeyExample } from './examples.ts';
 import { mayRead, noBody, tags } from './http.ts';
 import { parkedKeys, releaseLine } from './parked.ts';
 
@@ -35,7 +36,7 @@ const parkedKey = z
       error_message: z.string().nullable(),
     }),
   })
-  .meta({ id: 'ParkedKey' });
+  .meta({ id: 'ParkedKey', examples: [parkedKeyExample] });
 
 export function addParkedRoutes(api: Api, { pool }: { pool: Pool }): void {
   api.route(
@@ -45,7 +46,11 @@ export function addParkedRoutes(api: Api, { pool }: { pool: Pool }): void {
       summary: 'Keys whose records wait in order behind one that failed',
       tags,
       auth: mayRead,
-      query: z.object({ ...pageQuery, group: text(255, 1).optional(), topic: text(255, 1).optional() }),
+      query: z.object({
+        ...pageQuery,
+        group: text(255, 1).optional().meta({ description: 'The consumer group.' }),
+        topic: text(255, 1).optional().meta({ description: 'The topic that it reads.' }),
+      }),
       responses: { 200: pageOf(parkedKey) },
     },
     async ({ query: { limit, cursor, group, topic }, principal }) => {
@@ -65,9 +70,17 @@ export function addParkedRoutes(api: Api, { pool }: { pool: Pool }): void {
         'The head waits on beside its line, as a dead letter. 409 `busy` while it is being tried, `already_handled` when it has just been.',
       tags,
       auth: mayRead,
-      params: z.object({ id: lineId }),
+      params: z.object({ id: lineId.meta({ description: 'Of the parked key.' }) }),
       body: noBody,
-      responses: { 200: z.object({ id: z.string(), dead_letter_id: uuid.nullable() }) },
+      problems: ['conflict', 'busy', 'already_handled'],
+      responses: {
+        200: {
+          schema: z.object({ id: z.string().meta({ example: '17' }), dead_letter_id: uuid.nullable() }),
+          links: {
+            letter: { to: 'GET /v1/dead-letters/{id}', parameters: { id: '$response.body#/dead_letter_id' } },
+          },
+        },
+      },
     },
     async ({ params: { id }, principal }) => ({
       status: 200,

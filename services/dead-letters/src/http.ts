@@ -25,6 +25,20 @@ export function scopeOf(principal: Principal): Scope {
   return { tenant_id: hasRole(principal, 'operator') ? null : tenant_id, user_id };
 }
 
+export const letterId = z.object({ id: uuid.meta({ description: 'Of the letter.' }) });
+
+/** One letter, and what can be done with it. */
+export const letterAnswer = {
+  schema: letterShape,
+  headers: { ETag: 'Its version, for If-Match.' },
+  links: Object.fromEntries(
+    (['replay', 'discard', 'restore'] as const).map((action) => [
+      action,
+      { to: `POST /v1/dead-letters/{id}/${action}` as const, parameters: { id: '$response.body#/id' } },
+    ]),
+  ),
+};
+
 /** The version of a letter as an ETag. */
 export const etagOf = ({ version }: { version: number }): string => `"${version}"`;
 
@@ -98,8 +112,8 @@ export function addLetterRoutes({ api, store, mask }: LetterRoutes): void {
       description: 'Values of sensitive headers are shown as `***`.',
       tags,
       auth: mayRead,
-      params: z.object({ id: uuid }),
-      responses: { 200: { schema: letterShape, headers: { ETag: 'Its version, for If-Match.' } } },
+      params: letterId,
+      responses: { 200: letterAnswer },
     },
     async ({ params: { id }, principal }) => {
       const found = await store.get(scopeOf(principal), id);

@@ -10,11 +10,11 @@ import type { Scope } from './scope.ts';
 
 /** The query parameters of everything that selects letters: lists, exports, batches. */
 export const filterQuery = {
-  state: z.enum(letterStates).optional(),
+  state: z.enum(letterStates).optional().meta({ description: 'In this state now.' }),
   group: text(255, 1).optional().meta({ description: 'The consumer group that gave up.' }),
   topic: text(255, 1).optional().meta({ description: 'The topic the record was read from at first.' }),
   tenant: uuid.optional().meta({ description: 'Whose; of use to operators.' }),
-  error_code: text(128, 1).optional(),
+  error_code: text(128, 1).optional().meta({ description: 'Why it failed last.' }),
   fingerprint: text(64, 1).optional().meta({ description: 'Of one group of letters that failed alike.' }),
   key: text(1024, 1)
     .optional()

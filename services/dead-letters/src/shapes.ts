@@ -1,6 +1,7 @@
 /** What the answers look like. */
 import { timestamp, uuid } from '@ragline/web/fields';
 import { z } from 'zod';
+import { groupExample, letterExample, statsExample, summaryExample } from './examples.ts';
 import { letterStates } from './letter.ts';
 
 const error = {
@@ -39,7 +40,7 @@ const summary = {
   batch_id: uuid.nullable(),
 };
 
-export const summaryShape = z.object(summary).meta({ id: 'DeadLetterSummary' });
+export const summaryShape = z.object(summary).meta({ id: 'DeadLetterSummary', examples: [summaryExample] });
 
 const why = z
   .object({
@@ -96,7 +97,7 @@ export const letterShape = z
     original_timestamp: timestamp.nullable(),
     dead_letter_topic: z.object({ topic: z.string(), partition: z.int(), offset: z.string() }),
   })
-  .meta({ id: 'DeadLetter' });
+  .meta({ id: 'DeadLetter', examples: [letterExample] });
 
 const byState = z.object({ waiting: z.int(), replaying: z.int(), resolved: z.int(), discarded: z.int() });
 
@@ -113,7 +114,7 @@ export const groupShape = z
       .nullable()
       .meta({ description: 'One letter of the group; null when it has just been forgotten.' }),
   })
-  .meta({ id: 'DeadLetterGroup' });
+  .meta({ id: 'DeadLetterGroup', examples: [groupExample] });
 
 const counts = z.record(z.string(), z.int());
 
@@ -134,4 +135,4 @@ export const statsShape = z
       .object({ last_hour: counts, last_day: counts, last_week: counts })
       .meta({ description: 'What people did, by verb.' }),
   })
-  .meta({ id: 'DeadLetterStats' });
+  .meta({ id: 'DeadLetterStats', examples: [statsExample] });
