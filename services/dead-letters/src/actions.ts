@@ -113,8 +113,8 @@ export async function headOf(
       const line = rows.find(({ key, detached }) => !detached && key !== null && letter.key?.equals(key));
       if (line !== undefined) {
         const found = await client.query<{ id: string }>(
-          'SELECT id FROM dead_letters.letter WHERE group_id = $1 AND parked_record = $2',
-          [letter.group_id, line.head],
+          'SELECT id FROM dead_letters.letter WHERE identity = $1',
+          [`${letter.group_id}#${line.head}`],
         );
         return found.rows[0]?.id;
       }

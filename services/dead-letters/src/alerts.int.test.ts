@@ -234,9 +234,9 @@ describe('alerts about dead letters', function () {
   ): Promise<void> {
     await owner.query(
       `INSERT INTO dead_letters.letter (id, state, group_id, topic, partition, "offset", tenant_id, headers, source, dlq_topic,
-         dlq_partition, dlq_offset, fingerprint, fingerprint_parts, attempts, first_failed_at, failed_at, kept_at, updated_at, search)
+         dlq_partition, dlq_offset, fingerprint, fingerprint_parts, attempts, first_failed_at, failed_at, kept_at, updated_at)
        SELECT uuidv7($3::timestamptz - clock_timestamp()), 'waiting', $1, 'test', 0, floor(random() * 1e15)::bigint, $4, '{}',
-              'ragline', 'test.dlq', 0, 0, 'f', '{}', 1, $3, $3, $3, $3, ''
+              'ragline', 'test.dlq', 0, 0, 'f', '{}', 1, $3, $3, $3, $3
          FROM generate_series(1, $2)`,
       [group, count, at, tenant],
     );

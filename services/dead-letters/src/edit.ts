@@ -189,7 +189,7 @@ async function write(client: Client, before: LetterRow, content: Content): Promi
     text: `UPDATE dead_letters.letter l
               SET value = $2, decoded = $3, schema_id = $4, headers = $5, event_id = $6, inbox_id = $6, event_type = $7,
                   decode_error = CASE WHEN $8 THEN NULL ELSE l.decode_error END,
-                  edited_from = coalesce(l.edited_from, l.event_id), search = l.search || array_to_tsvector($9::text[]),
+                  edited_from = coalesce(l.edited_from, l.event_id),
                   version = l.version + 1, updated_at = clock_timestamp()
             WHERE l.id = $1 RETURNING ${rowColumns}`,
     values: [
@@ -201,8 +201,12 @@ async function write(client: Client, before: LetterRow, content: Content): Promi
       event_id,
       eventType,
       isRead,
-      wordsOf([event_id, ...textsIn(decoded)]),
     ],
+  });
+  await client.query({
+    name: 'dead_letters_add_words',
+    text: 'UPDATE dead_letters.letter_words SET words = words || array_to_tsvector($2::text[]) WHERE letter_id = $1',
+    values: [before.id, wordsOf([event_id, ...textsIn(decoded)])],
   });
   const [after] = rows;
   if (after === undefined) throw problem('not_found');

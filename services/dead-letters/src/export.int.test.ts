@@ -171,9 +171,9 @@ describe('the export of dead letters', function () {
     const headers = { authorization: { t: 'Bearer secret' }, note: { t: header } };
     await owner.query(
       `INSERT INTO dead_letters.letter (id, state, group_id, topic, partition, "offset", tenant_id, value, decoded, headers, source,
-         dlq_topic, dlq_partition, dlq_offset, fingerprint, fingerprint_parts, attempts, first_failed_at, failed_at, kept_at, updated_at, search)
+         dlq_topic, dlq_partition, dlq_offset, fingerprint, fingerprint_parts, attempts, first_failed_at, failed_at, kept_at, updated_at)
        SELECT uuidv7(), 'waiting', $1, 'test', 0, n, $2, $3, to_json(convert_from($3, 'UTF8')), $4, 'ragline', 'test.dlq', 0, 0, 'f',
-              '{}', 1, now(), now(), now(), now(), ''
+              '{}', 1, now(), now(), now(), now()
          FROM generate_series(1, $5) n`,
       [group, of ?? null, value, headers, count],
     );

@@ -215,10 +215,12 @@ describe('REST of dead letters', function () {
     await scene.keep(Array.from({ length: 7 }, () => aLetter({ 'original-group': group })));
     // As if kept a hundred days ago: the id says when.
     const old = (Date.now() - 100 * 86_400_000).toString(16).padStart(12, '0');
-    await scene.owner.query(
-      `ALTER TABLE dead_letters.attempt DROP CONSTRAINT attempt_letter_id_fkey, ADD CONSTRAINT attempt_letter_id_fkey
-         FOREIGN KEY (letter_id) REFERENCES dead_letters.letter ON DELETE CASCADE ON UPDATE CASCADE`,
-    );
+    for (const table of ['attempt', 'letter_words']) {
+      await scene.owner.query(
+        `ALTER TABLE dead_letters.${table} DROP CONSTRAINT ${table}_letter_id_fkey, ADD CONSTRAINT ${table}_letter_id_fkey
+           FOREIGN KEY (letter_id) REFERENCES dead_letters.letter ON DELETE CASCADE ON UPDATE CASCADE`,
+      );
+    }
     await scene.owner.query(
       `WITH moved AS (
          UPDATE dead_letters.letter SET id = (overlay(replace(id::text, '-', '') PLACING $2 FROM 1 FOR 12))::uuid

@@ -71,11 +71,11 @@ const insertSql = `
       (id, state, group_id, topic, partition, "offset", parked_record, deaths, inbox_id, key, tenant_id, event_id, event_type,
        schema_id, value, decoded, decode_error, headers, source, dlq_topic, dlq_partition, dlq_offset, original_timestamp,
        error_code, error_class, error_message, error_stack, fingerprint, fingerprint_parts, attempts, first_failed_at,
-       failed_at, search, kept_at, updated_at, resolved_at, discarded_at)
+       failed_at, kept_at, updated_at, resolved_at, discarded_at)
     SELECT id, state, group_id, topic, partition, "offset", parked_record, deaths, inbox_id, key, tenant_id, event_id, event_type,
            schema_id, value, decoded, decode_error, headers, source, dlq_topic, dlq_partition, dlq_offset, original_timestamp,
            error_code, error_class, error_message, error_stack, fingerprint, fingerprint_parts, attempts, first_failed_at,
-           failed_at, array_to_tsvector(ARRAY(SELECT jsonb_array_elements_text(words))), $34::timestamptz, $34::timestamptz,
+           failed_at, $34::timestamptz, $34::timestamptz,
            CASE WHEN state = 'resolved' THEN $34::timestamptz END, CASE WHEN state = 'discarded' THEN $34::timestamptz END
       FROM given
      -- One order for all who insert, so that two of them cannot wait for each other.
@@ -86,5 +86,9 @@ const insertSql = `
     INSERT INTO dead_letters.attempt
       (letter_id, number, tenant_id, attempt, failed_at, error_code, error_class, error_message, error_stack, by)
     SELECT id, 1, tenant_id, attempts, failed_at, error_code, error_class, error_message, error_stack, 'tiers' FROM kept
+  ), found_by AS (
+    INSERT INTO dead_letters.letter_words (letter_id, tenant_id, words)
+    SELECT k.id, k.tenant_id, array_to_tsvector(ARRAY(SELECT jsonb_array_elements_text(g.words)))
+      FROM kept k JOIN given g ON g.id = k.id
   )
   SELECT id, identity FROM kept`;

@@ -16,10 +16,15 @@ describe('pages of letters', function () {
   this.timeout(180_000);
   let scene: LetterScene;
   let tenants: string[];
+  let underWay: number;
 
   before(async () => {
     scene = await openLetters();
     tenants = await seedLetters(scene.owner, many);
+    const { rows } = await scene.owner.query<{ count: number }>(
+      `SELECT count(*)::int FROM dead_letters.letter WHERE state = 'replaying'`,
+    );
+    underWay = rows[0]?.count ?? 0;
   });
   after(() => scene?.close());
 
@@ -55,9 +60,9 @@ describe('pages of letters', function () {
           const { read, blocks, plan } = await readBy(scope, asked);
           assert.doesNotMatch(plan, /Seq Scan/, plan);
           // What it has read of the index was a range of it.
-          assert.ok(blocks <= 10 * (limit + 1) + 200, `${blocks} blocks were read\n${plan}`);
-          // A range for each state, and then the page.
-          assert.ok(read <= 5 * (limit + 1), `${read} rows were read\n${plan}`);
+          assert.ok(blocks <= 10 * (limit + 1) + 200 + underWay, `${blocks} blocks were read\n${plan}`);
+          // A range for each state, and then the page; and what is under way, of which there is little.
+          assert.ok(read <= 5 * (limit + 1) + underWay, `${read} rows were read\n${plan}`);
         }
       });
     }
@@ -67,7 +72,7 @@ describe('pages of letters', function () {
       const page = await scene.store.list(operator, filter, { before: undefined, limit });
       assert.deepEqual(page.rows, []);
       const { read } = await readBy(operator, filter, 1_000);
-      assert.ok(read <= 4 * 1_000, `${read} rows`);
+      assert.ok(read <= 4 * 1_000 + underWay, `${read} rows`);
     });
 
     it('comes to the end of a filter of which little is found', async () => {
@@ -98,9 +103,9 @@ describe('pages of letters', function () {
         assert.equal(page.rows.length, count, q);
       }
       const plan = await scene.owner.query<Record<string, string>>(
-        `EXPLAIN SELECT id FROM dead_letters.letter WHERE search @@ '''needle'':*'::tsquery`,
+        `EXPLAIN SELECT letter_id FROM dead_letters.letter_words WHERE words @@ '''needle'':*'::tsquery`,
       );
-      assert.match(JSON.stringify(plan.rows), /letter_search/);
+      assert.match(JSON.stringify(plan.rows), /letter_words_gin/);
     });
   });
 

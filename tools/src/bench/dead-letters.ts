@@ -12,6 +12,7 @@ export type Options = {
   rounds: string;
   letters: string;
   replayed: string;
+  groups: string;
   statements: string;
   only?: string;
 };
@@ -22,7 +23,7 @@ const parts: Record<string, (settings: Settings, options: Options) => Promise<vo
   statements: (settings, { statements }) => measureStatements(settings, Number(statements)),
   lateness: (settings) => measureLateness(settings),
   pages: (settings, { letters }) => measurePages(settings, Number(letters)),
-  replay: (settings, { replayed }) => measureReplay(settings, Number(replayed)),
+  replay: (settings, { replayed, groups }) => measureReplay(settings, Number(replayed), groups),
 };
 
 export function register(bench: Command): void {
@@ -35,6 +36,7 @@ export function register(bench: Command): void {
     .option('--rounds <count>', 'rounds of the throughput, of which the first warms up', '4')
     .option('--letters <count>', 'letters in the table whose pages are read', '1000000')
     .option('--replayed <count>', 'letters that are replayed', '10000')
+    .option('--groups <kind>', 'whose letters are replayed: all, many, single, unordered', 'all')
     .option('--statements <count>', 'records whose statements are counted', '100000')
     .option('--only <part>', `one of ${Object.keys(parts).join(', ')}`)
     .action(async (options: Options) => {

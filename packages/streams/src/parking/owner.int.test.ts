@@ -117,7 +117,8 @@ describe('a partition with parking on Postgres', function () {
     const [letter] = partition.letters;
     assert.ok(letter);
     assert.deepEqual([letter.inbox_id, letter.event_id, letter.tenant_id], ['at:orders.v1/0/0', '', null]);
-    assert.deepEqual(partition.finished, { 'dead-lettered': ['0'], parked: ['1'], handled: ['2'] });
+    const finished = { 'dead-lettered': ['0'], parked: ['1'], handled: ['2'] };
+    await eventually(() => assert.deepEqual(partition.finished, finished));
     // It can be read now: both ids are claimed, so that another copy of the event finds it handled.
     partition.garbage.clear();
     await scene.operate('SELECT status FROM streams.replay_parked(NULL, $1)', [[letter.recordId]]);

@@ -97,8 +97,11 @@ export type Filled = {
   records: number;
 };
 
-/** Writes order events to a topic, until it is stopped. */
+const tenantsMany = 100;
+
+/** Writes order events of a hundred tenants to a topic, until it is stopped. */
 export async function startFiller(settings: Settings, kafka: Kafka, topic: string) {
+  const tenants = Array.from({ length: tenantsMany }, () => randomUUIDv7());
   const encode = await createCodec({ registryUrl: settings.get('SCHEMA_REGISTRY_URL') }).encoder('order_v1');
   const producer = await startProducer({ kafka, log });
   return {
@@ -106,7 +109,7 @@ export async function startFiller(settings: Settings, kafka: Kafka, topic: strin
     async write(keys: readonly string[], count: number): Promise<void> {
       const batch = Array.from({ length: count }, (_, at) => {
         const key = keys[at % keys.length] ?? '';
-        const event = anOrderEvent();
+        const event = anOrderEvent({ tenant_id: tenants[at % tenants.length] });
         const { event_id: id, event_type, tenant_id, user_id } = event;
         const headers = { id, event_type, tenant_id, user_id, 'content-type': 'application/avro' };
         return { key, value: encode({ ...event, order: { ...event.order, id: key } }), headers };

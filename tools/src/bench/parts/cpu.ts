@@ -6,22 +6,29 @@ export type Cpu = ReadonlyMap<number, { kind: string; ms: number }>;
 
 const tickMs = 10;
 
-/** Empty where there is no /proc. */
-export function readCpu(): Cpu {
-  const all = new Map<number, { kind: string; ms: number }>();
+/**
+ * Empty where there is no /proc.
+ *
+ * @param member the id of a process of the stack: what was not started by its supervisor is left out, this process aside
+ */
+export function readCpu(member?: number): Cpu {
+  const all = new Map<number, { kind: string; ms: number; parent: number }>();
   for (const name of listed()) {
     try {
       const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
       const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-      // Counted from the state behind the name in parentheses, which is 0: utime, stime.
+      // Counted from the state behind the name in parentheses, which is 0: ppid, …, utime, stime.
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       const ms = (Number(fields[11]) + Number(fields[12])) * tickMs;
-      all.set(Number(name), { kind: kindOf(Number(name), command), ms });
+      all.set(Number(name), { kind: kindOf(Number(name), command), ms, parent: Number(fields[1]) });
     } catch {
       // It has ended meanwhile.
     }
   }
-  return all;
+  const root = all.get(member ?? 0)?.parent;
+  if (root === undefined) return all;
+  const isOurs = (pid: number): boolean => pid === root || (pid > 1 && isOurs(all.get(pid)?.parent ?? 0));
+  return new Map([...all].filter(([pid]) => pid === process.pid || isOurs(pid)));
 }
 
 /** What each kind of process has used between two readings, in CPU seconds for each thousand of `count`. */
