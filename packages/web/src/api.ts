@@ -65,6 +65,8 @@ export type RouteDefinition<
   headers?: H;
   /** Objects in it must be strict; what does not fit is 422 `invalid`. */
   body?: B;
+  /** For the document: a body that the handler reads by itself. */
+  ownBody?: z.ZodType;
   responses: Record<number, z.ZodType | ResponseSpec | null>;
   maxBodyBytes?: number;
 };

@@ -87,7 +87,7 @@ function refusalsOf(definition: RouteDefinition): ProblemCode[] {
   const codes: ProblemCode[] = ['malformed'];
   if (auth !== 'none' || credentials) codes.push('unauthenticated', 'forbidden');
   if (params) codes.push('not_found');
-  if (body) codes.push('timeout', 'too_large', 'unsupported_media_type');
+  if (body || definition.ownBody) codes.push('timeout', 'too_large', 'unsupported_media_type');
   if (query || body || headers) codes.push('invalid');
   const named = Object.keys(headers?.shape ?? {});
   if (named.includes('if-match')) codes.push('version_mismatch');

@@ -52,7 +52,8 @@ export function createDocument(options: ApiOptions, definitions: readonly RouteD
 }
 
 function pathOf(definition: RouteDefinition): RouteConfig {
-  const { method, path, summary, description, tags, auth, params, query, headers, body } = definition;
+  const { method, path, summary, description, tags, auth, params, query, headers } = definition;
+  const body = definition.body ?? definition.ownBody;
   const roles = auth === 'none' ? [] : typeof auth === 'string' ? [auth] : auth;
   const about = [description, roles.length > 0 ? `Roles: ${roles.join(', ')}.` : undefined]
     .filter(Boolean)

@@ -10,6 +10,12 @@ import { conversation, idParams, listQuery, newConversation } from './shapes.ts'
 import type { ConversationStore } from './turn/conversations.ts';
 
 const tags = ['chat'];
+const idOfBody = { id: '$response.body#/id' };
+const links = {
+  ask: { to: 'POST /v1/conversations/{id}/messages', parameters: idOfBody },
+  messages: { to: 'GET /v1/conversations/{id}/messages', parameters: idOfBody },
+  events: { to: 'GET /v1/conversations/{id}/events', parameters: idOfBody },
+} as const;
 
 export type ConversationParts = { idempotency: IdempotencyStore; conversations: ConversationStore };
 
@@ -23,7 +29,9 @@ export function addConversationRoutes(api: Api, { idempotency, conversations }: 
       auth: 'customer',
       headers: z.object({ 'idempotency-key': idempotencyKey.optional() }),
       body: newConversation,
-      responses: { 201: { schema: conversation, headers: { location: 'Where the conversation is.' } } },
+      responses: {
+        201: { schema: conversation, headers: { location: 'Where the conversation is.' }, links },
+      },
     },
     async ({ principal, headers, body }) => {
       const key = headers['idempotency-key'];
@@ -60,7 +68,7 @@ export function addConversationRoutes(api: Api, { idempotency, conversations }: 
       tags,
       auth: 'customer',
       params: idParams,
-      responses: { 200: conversation },
+      responses: { 200: { schema: conversation, links } },
     },
     async ({ params: { id }, principal }) => {
       const found = await conversations.find(principal, id);

@@ -20,8 +20,8 @@ export type EventParts = {
 export const eventsCookie = 'ragline_conversation';
 
 const query = z.object({
-  since: z.string().max(4096).optional(),
-  ticket: z.string().max(512).optional(),
+  since: z.string().max(4096).optional().meta({ description: 'A cursor: what came after it comes first.' }),
+  ticket: z.string().max(512).optional().meta({ description: 'Of `POST /v1/auth/tickets`.' }),
 });
 
 export function addEventRoutes(api: Api, { conversations, answers, credentials }: EventParts): void {
@@ -35,10 +35,11 @@ export function addEventRoutes(api: Api, { conversations, answers, credentials }
       tags: ['chat'],
       // By token, ticket or cookie: see credentials.
       auth: 'none',
+      credentials: ['bearer', 'ticket', 'cookie'],
       params: idParams,
       query,
       responses: {
-        200: { description: 'A stream of events.', contentType: 'text/event-stream', schema: z.string() },
+        200: { description: 'A stream of events.', alsoAs: { 'text/event-stream': {} } },
       },
     },
     async ({ params: { id }, query: { since }, req, res }) => {

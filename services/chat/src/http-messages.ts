@@ -35,11 +35,34 @@ export function addMessageRoutes(api: Api, { pool, conversations, requests, answ
       tags,
       auth: 'customer',
       params: idParams,
-      headers: z.object({ 'idempotency-key': idempotencyKey.optional() }),
+      headers: z.object({
+        'idempotency-key': idempotencyKey.optional(),
+        prefer: z
+          .string()
+          .max(1_000)
+          .optional()
+          .meta({ description: '`respond-async`: 202 at once.', example: 'respond-async' }),
+      }),
       body: newMessage,
+      problems: ['budget_exhausted'],
       responses: {
-        200: { schema: answered, description: 'The answer; as a stream with `Accept: text/event-stream`.' },
-        202: { schema: accepted, headers: position },
+        200: {
+          schema: answered,
+          description: 'The answer; as a stream with `Accept: text/event-stream`.',
+          alsoAs: { 'text/event-stream': {} },
+          headers: position,
+        },
+        202: {
+          schema: accepted,
+          headers: { ...position, 'Preference-Applied': '`respond-async`, when that was asked for.' },
+          links: {
+            events: {
+              to: 'GET /v1/conversations/{id}/events',
+              parameters: { id: '$request.path.id', since: '$response.header.Stream-Position' },
+            },
+            stop: { to: 'POST /v1/conversations/{id}/stop', parameters: { id: '$request.path.id' } },
+          },
+        },
       },
     },
     async ({ params: { id }, headers, body: { content }, principal, req, res }) => {

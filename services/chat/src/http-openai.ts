@@ -9,11 +9,12 @@ import { stateOf } from '@ragline/web/request-state';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { CutError } from './domain.ts';
+import { completionExample, openAiModelExample } from './examples.ts';
 import type { Admission } from './live/admission.ts';
 import { roomIn } from './live/sse.ts';
 import { type CompletionEvent, type CompletionParts, complete } from './openai/complete.ts';
 import { OpenAiError, openAiErrorFrom } from './openai/errors.ts';
-import { type CompletionRequest, completionRequest } from './openai/request.ts';
+import { type CompletionRequest, completionBody, completionRequest } from './openai/request.ts';
 import { answerOf, type Head, headOf, modelName, pieces } from './openai/wire.ts';
 
 export type OpenAiParts = CompletionParts & {
@@ -24,7 +25,6 @@ export type OpenAiParts = CompletionParts & {
 
 const tags = ['openai'];
 const anything = z.record(z.string(), z.unknown());
-const failure = z.object({ error: anything });
 const since = Math.floor(Date.UTC(2026, 0, 1) / 1_000);
 
 export function addOpenAiRoutes(api: Api, parts: OpenAiParts): void {
@@ -82,12 +82,15 @@ export function addOpenAiRoutes(api: Api, parts: OpenAiParts): void {
         'As `POST /chat/completions` of OpenAI, streamed or not, errors too; an access token is the API key, and any `model` is taken. Sources are found by the last question and cited as [1]; `citations` lists them. `tools` are the caller’s: their calls are given back and never run here, and the assistant’s own tools are not offered. Nothing is kept but the record of the call and what it used. `n`, `stop`, `logprobs`, `functions` and `response_format` are refused; temperature and the like are left aside.',
       tags,
       auth: 'none',
+      credentials: ['bearer'],
+      ownBody: completionBody,
+      problems: ['budget_exhausted', 'bad_gateway', 'gateway_timeout'],
       responses: {
-        200: { description: 'A chat.completion, or a stream of chat.completion.chunk.', schema: anything },
-        400: { description: 'An error in OpenAI’s shape.', schema: failure },
-        429: {
-          description: 'So many answers are being made, or the tokens of the day are used up.',
-          schema: failure,
+        200: {
+          description: 'A chat.completion, or a stream of chat.completion.chunk, ended by `data: [DONE]`.',
+          schema: anything,
+          example: completionExample,
+          alsoAs: { 'text/event-stream': { itemSchema: z.object({ data: z.string() }) } },
         },
       },
     },
@@ -103,8 +106,9 @@ export function addOpenAiRoutes(api: Api, parts: OpenAiParts): void {
       summary: 'One model, in OpenAI’s wire format',
       tags,
       auth: 'none',
-      params: z.object({ model: z.string() }),
-      responses: { 200: anything, 404: { description: 'An error in OpenAI’s shape.', schema: failure } },
+      credentials: ['bearer'],
+      params: z.object({ model: z.string().meta({ description: 'Its id.' }) }),
+      responses: { 200: { schema: anything, example: openAiModelExample } },
     },
     ({ params, req, res }) =>
       shaped(req, res, async () => {
@@ -123,7 +127,13 @@ export function addOpenAiRoutes(api: Api, parts: OpenAiParts): void {
       summary: 'The models, in OpenAI’s wire format',
       tags,
       auth: 'none',
-      responses: { 200: z.object({ object: z.literal('list'), data: z.array(anything) }) },
+      credentials: ['bearer'],
+      responses: {
+        200: {
+          schema: z.object({ object: z.literal('list'), data: z.array(anything) }),
+          example: { object: 'list', data: [openAiModelExample] },
+        },
+      },
     },
     ({ req, res }) =>
       shaped(req, res, async () => {

@@ -7,6 +7,7 @@ import type { Principal } from '@ragline/web/principal';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
 import type { Answers } from './answers.ts';
+import { approvalExample, toolExample } from './examples.ts';
 import { wantsStream } from './respond.ts';
 import { listQuery } from './shapes.ts';
 import { type Approval, findApproval } from './tools/approval-store.ts';
@@ -35,7 +36,7 @@ const toolShape = z
     enabled: z.boolean(),
     updated_at: z.iso.datetime().nullable().meta({ description: 'When it was last switched.' }),
   })
-  .meta({ id: 'Tool' });
+  .meta({ id: 'Tool', examples: [toolExample] });
 
 const decidedShape = z
   .object({
@@ -59,7 +60,12 @@ const approvalShape = z
     decided_at: z.iso.datetime().nullable(),
     expires_at: z.iso.datetime(),
   })
-  .meta({ id: 'Approval' });
+  .meta({ id: 'Approval', examples: [approvalExample] });
+
+const approvalParams = z.object({
+  id: uuid.toLowerCase().meta({ description: 'Of the conversation.' }),
+  approval_id: uuid.toLowerCase().meta({ description: 'As `approval_required` has it.' }),
+});
 
 export function addToolRoutes(api: Api, { pool, registry, requestApproval, answers }: ToolHttpParts): void {
   api.route(
@@ -92,7 +98,7 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval, answe
       description: 'For the whole tenant, at once: a call that the model makes from now on is refused.',
       tags: ['chat'],
       auth: 'admin',
-      params: z.object({ name: z.string().max(64) }),
+      params: z.object({ name: z.string().max(64).meta({ description: 'Of the tool.' }) }),
       body: z.strictObject({ enabled: z.boolean() }),
       responses: { 200: toolShape },
     },
@@ -111,7 +117,7 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval, answe
       description: 'For a page that comes back to a conversation: the message names its approval.',
       tags: ['chat'],
       auth: 'customer',
-      params: z.object({ id: uuid.toLowerCase(), approval_id: uuid.toLowerCase() }),
+      params: approvalParams,
       responses: { 200: approvalShape },
     },
     async ({ params: { id, approval_id }, principal: { tenant_id, user_id } }) => {
@@ -130,13 +136,13 @@ export function addToolRoutes(api: Api, { pool, registry, requestApproval, answe
         'Answers `approval_required`. The same decision again gets the same answer; the other one is 409 `already_handled`, and an offer that has expired 409 `conflict`. What comes of it is told as events and in the message; with `Accept: text/event-stream` the answer is the stream of these events, as that of a question.',
       tags: ['chat'],
       auth: 'customer',
-      params: z.object({ id: uuid.toLowerCase(), approval_id: uuid.toLowerCase() }),
+      params: approvalParams,
       body: z.strictObject({ decision: z.enum(decisions) }),
+      problems: ['already_handled', 'conflict'],
       responses: {
         200: {
           description: 'What comes of it, as events.',
-          contentType: 'text/event-stream',
-          schema: z.string(),
+          alsoAs: { 'text/event-stream': {} },
         },
         202: decidedShape,
       },

@@ -2,21 +2,22 @@
 import { text, uuid } from '@ragline/web/fields';
 import { pageQuery } from '@ragline/web/pages';
 import { z } from 'zod';
+import { citationExample, conversationExample, messageExample, newMessageExample } from './examples.ts';
 
 /** UTF-16 units; some three thousand tokens at most. */
 export const contentMax = 8_000;
 
 const id = uuid.toLowerCase();
 const at = z.iso.datetime();
-export const idParams = z.object({ id });
+export const idParams = z.object({ id: id.meta({ description: 'Of the conversation.' }) });
 
 export const conversation = z
   .object({ id, title: z.string().nullable(), created_at: at, updated_at: at })
-  .meta({ id: 'Conversation' });
+  .meta({ id: 'Conversation', examples: [conversationExample] });
 
 export const citation = z
   .object({ index: z.int(), title: z.string(), source: z.string(), document_id: z.string() })
-  .meta({ id: 'Citation' });
+  .meta({ id: 'Citation', examples: [citationExample] });
 
 export const message = z
   .object({
@@ -39,12 +40,14 @@ export const message = z
     created_at: at,
     completed_at: at.nullable(),
   })
-  .meta({ id: 'Message' });
+  .meta({ id: 'Message', examples: [messageExample] });
 
 export const newConversation = z.strictObject({}).optional();
-export const newMessage = z.strictObject({
-  content: text(contentMax, 1).refine((value) => value.trim() !== '', 'must not be blank'),
-});
+export const newMessage = z
+  .strictObject({
+    content: text(contentMax, 1).refine((value) => value.trim() !== '', 'must not be blank'),
+  })
+  .meta({ examples: [newMessageExample] });
 export const accepted = z
   .object({ turn_id: id, message_id: id, answer_id: id })
   .meta({ id: 'AcceptedMessage' });

@@ -6,6 +6,12 @@ import { hashRequest } from '@ragline/web/idempotency';
 import { decodePageCursor, pageOf, pageQuery, toPage } from '@ragline/web/pages';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
+import {
+  documentExample,
+  listedDocumentExample,
+  newDocumentExample,
+  wholeDocumentExample,
+} from '../examples.ts';
 import type { ChunkLimits } from './chunk.ts';
 import { documentKinds, findDocument, listDocuments } from './document-store.ts';
 import type { DocumentWriting } from './documents.ts';
@@ -16,7 +22,7 @@ import { mediaTypes, ParseError, type ParseFault } from './parse/parsed.ts';
 const tags = ['knowledge'];
 const mebibyte = 1024 * 1024;
 const bodyBytesMax = 10 * mebibyte;
-const idParams = z.object({ id: uuid.toLowerCase() });
+const idParams = z.object({ id: uuid.toLowerCase().meta({ description: 'Of the document.' }) });
 const times = { created_at: z.iso.datetime(), updated_at: z.iso.datetime() };
 
 const fields = {
@@ -42,24 +48,32 @@ const document = z
     letters: z.int().meta({ description: 'How long the text is.' }),
     ...times,
   })
-  .meta({ id: 'KnowledgeDocument' });
-const listed = document.extend({
-  indexed_version: z.int().nullable().meta({ description: 'The version that can be found; null: none yet.' }),
-});
+  .meta({ id: 'KnowledgeDocument', examples: [documentExample] });
+const listed = document
+  .extend({
+    indexed_version: z
+      .int()
+      .nullable()
+      .meta({ description: 'The version that can be found; null: none yet.' }),
+  })
+  .meta({ examples: [listedDocumentExample] });
+const whole = listed.extend({ text: z.string() }).meta({ examples: [wholeDocumentExample] });
 
-const newDocument = z.strictObject({
-  ...fields,
-  title: fields.title.optional().meta({ description: "The document's own when not given." }),
-  content: z
-    .string()
-    .min(1)
-    .max(bodyBytesMax)
-    .meta({ description: 'The text; of a PDF its bytes in base64.' }),
-  media_type: fields.media_type.default('text/markdown'),
-  source: fields.source.default(''),
-  language: fields.language.default(null),
-  attributes: fields.attributes.default({}),
-});
+const newDocument = z
+  .strictObject({
+    ...fields,
+    title: fields.title.optional().meta({ description: "The document's own when not given." }),
+    content: z
+      .string()
+      .min(1)
+      .max(bodyBytesMax)
+      .meta({ description: 'The text; of a PDF its bytes in base64.' }),
+    media_type: fields.media_type.default('text/markdown'),
+    source: fields.source.default(''),
+    language: fields.language.default(null),
+    attributes: fields.attributes.default({}),
+  })
+  .meta({ examples: [newDocumentExample] });
 
 export type DocumentParts = {
   pool: Pool;
@@ -79,7 +93,10 @@ export function addDocumentRoutes(api: Api, parts: DocumentParts): void {
       summary: 'Policies, FAQs and notes, newest first',
       tags,
       auth: 'staff',
-      query: z.object({ ...pageQuery, kind: fields.kind.optional() }),
+      query: z.object({
+        ...pageQuery,
+        kind: fields.kind.optional().meta({ description: 'Of this kind alone.' }),
+      }),
       responses: { 200: pageOf(listed) },
     },
     async ({ query: { limit, cursor, kind }, principal: { tenant_id } }) => {
@@ -99,7 +116,7 @@ export function addDocumentRoutes(api: Api, parts: DocumentParts): void {
       tags,
       auth: 'staff',
       params: idParams,
-      responses: { 200: listed.extend({ text: z.string() }) },
+      responses: { 200: whole },
     },
     async ({ params: { id }, principal: { tenant_id } }) => {
       const found = await inTenant(pool, tenant_id, (client) => findDocument(client, tenant_id, id));
@@ -119,9 +136,16 @@ export function addDocumentRoutes(api: Api, parts: DocumentParts): void {
       headers: z.object({ 'idempotency-key': idempotencyKey.optional() }),
       body: newDocument,
       maxBodyBytes: bodyBytesMax,
+      problems: ['conflict'],
       responses: {
         200: { schema: document, description: 'Replaced, or the same as before.' },
-        201: { schema: document, headers: { location: 'Where it is.' } },
+        201: {
+          schema: document,
+          headers: { location: 'Where it is.' },
+          links: {
+            document: { to: 'GET /v1/knowledge/documents/{id}', parameters: { id: '$response.body#/id' } },
+          },
+        },
         409: { description: '`conflict`: the tenant has as many documents as it may.' },
       },
     },

@@ -6,6 +6,7 @@ import { decodePageCursor, pageOf, pageQuery, toPage } from '@ragline/web/pages'
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
 import { embeddingStore } from '../embedding/store.ts';
+import { modelExample } from '../examples.ts';
 import { documentCoverage, kindCoverage, modelCoverage } from './coverage.ts';
 import type { Filling } from './fill.ts';
 import type { Models } from './models.ts';
@@ -15,7 +16,10 @@ import { forAllTenants } from './scope.ts';
 const tags = ['knowledge'];
 // What an index of half-precision vectors takes.
 const dimensionsMax = 4_000;
-const modelId = text(200, 1).meta({ description: 'minilm_l6_v2, or openai:<model>:<dimensions>.' });
+const modelId = text(200, 1).meta({
+  description: 'minilm_l6_v2, or openai:<model>:<dimensions>.',
+  example: 'minilm_l6_v2',
+});
 const model = z
   .object({
     id: modelId,
@@ -29,7 +33,7 @@ const model = z
     missing: z.int(),
     activated_at: z.iso.datetime().nullable(),
   })
-  .meta({ id: 'EmbeddingModel' });
+  .meta({ id: 'EmbeddingModel', examples: [modelExample] });
 const models = z.object({ data: z.array(model) });
 const modelQuery = z.object(pageQuery);
 const kinds = z.object({

@@ -1,5 +1,6 @@
 /** A request in OpenAI's wire format: read leniently where nothing is lost by it, refused where something would be. */
 import { z } from 'zod';
+import { completionRequestExample } from '../examples.ts';
 import type { ChatMessage, ToolSpec } from '../model/model.ts';
 import { OpenAiError } from './errors.ts';
 
@@ -31,21 +32,23 @@ const named = z.looseObject({ type: z.literal('function'), function: z.looseObje
 const tokens = z.int().min(1).nullish();
 
 // Loose: clients of the protocol send more than anybody here reads, such as `user` or `temperature`.
-const body = z.looseObject({
-  model: z.string().max(200),
-  messages: z.array(message).min(1).max(messagesMax),
-  stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
-  tools: z.array(tool).max(toolsMax).nullish(),
-  tool_choice: z.union([z.enum(['none', 'auto', 'required']), named]).nullish(),
-  max_tokens: tokens,
-  max_completion_tokens: tokens,
-  n: z.int().nullish(),
-  stop: z.unknown().optional(),
-  logprobs: z.boolean().nullish(),
-  functions: z.unknown().optional(),
-  response_format: z.looseObject({ type: z.string() }).nullish(),
-});
+export const completionBody = z
+  .looseObject({
+    model: z.string().max(200),
+    messages: z.array(message).min(1).max(messagesMax),
+    stream: z.boolean().nullish(),
+    stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+    tools: z.array(tool).max(toolsMax).nullish(),
+    tool_choice: z.union([z.enum(['none', 'auto', 'required']), named]).nullish(),
+    max_tokens: tokens,
+    max_completion_tokens: tokens,
+    n: z.int().nullish(),
+    stop: z.unknown().optional(),
+    logprobs: z.boolean().nullish(),
+    functions: z.unknown().optional(),
+    response_format: z.looseObject({ type: z.string() }).nullish(),
+  })
+  .meta({ id: 'CompletionRequest', examples: [completionRequestExample] });
 
 export type CompletionRequest = {
   /** What the caller's application says to the model, apart from the conversation. */
@@ -60,7 +63,7 @@ export type CompletionRequest = {
 
 /** Throws OpenAiError for what is no request, or asks for something that would silently be left out. */
 export function completionRequest(value: unknown): CompletionRequest {
-  const { data, error } = body.safeParse(value);
+  const { data, error } = completionBody.safeParse(value);
   if (data === undefined) {
     const [issue] = error.issues;
     const param = issue === undefined ? '' : nameOf(issue.path);
@@ -123,7 +126,7 @@ function textOf(said: z.infer<typeof content>): string {
 }
 
 /** Which tools are offered is all that a choice comes to: none, one, or all. */
-function toolsOf({ tools, tool_choice }: z.infer<typeof body>): ToolSpec[] {
+function toolsOf({ tools, tool_choice }: z.infer<typeof completionBody>): ToolSpec[] {
   if (tool_choice === 'none') return [];
   const offered = (tools ?? []).map(({ function: { name, description, parameters } }) => ({
     name,
