@@ -109,23 +109,35 @@ BEGIN
   RETURN jsonb_build_object('orders', v_orders, 'items', v_items, 'answers', v_keys + v_answers);
 END $$;
 
--- What was told to the person. What was told to staff of the person's orders names nobody.
+-- What was told to the person, and how he wanted it told. What was told to staff of his orders names nobody. Messages to
+-- webhooks carry ids alone, but an endpoint may have answered with whatever it knows of the person.
 CREATE FUNCTION notifications.erase_user(p_tenant uuid, p_user uuid, p_texts text[]) RETURNS jsonb
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_notifications bigint;
   v_marks bigint;
+  v_preferences bigint;
+  v_webhooks bigint;
   v_answers bigint;
 BEGIN
   DELETE FROM notifications.notification_read r WHERE r.tenant_id = p_tenant AND r.user_id = p_user;
   GET DIAGNOSTICS v_marks = ROW_COUNT;
   DELETE FROM notifications.notification n WHERE n.tenant_id = p_tenant AND n.user_id = p_user;
   GET DIAGNOSTICS v_notifications = ROW_COUNT;
+  DELETE FROM notifications.preference p WHERE p.tenant_id = p_tenant AND p.user_id = p_user;
+  GET DIAGNOSTICS v_preferences = ROW_COUNT;
+  DELETE FROM notifications.digest_window w WHERE w.tenant_id = p_tenant AND w.user_id = p_user;
+  UPDATE notifications.webhook_attempt a SET answer = NULL
+    FROM notifications.webhook_delivery d JOIN notifications.webhook_message m ON m.id = d.message_id
+   WHERE a.delivery_id = d.id AND a.tenant_id = p_tenant AND a.answer IS NOT NULL
+     AND (ops.mentions(m.body, ARRAY[p_user::text]) OR ops.mentions(a.answer, p_texts || p_user::text));
+  GET DIAGNOSTICS v_webhooks = ROW_COUNT;
   DELETE FROM notifications.idempotency i
    WHERE i.tenant_id = p_tenant
      AND (i.user_id = p_user OR ops.mentions(i.body::text || i.headers::text, p_texts || p_user::text));
   GET DIAGNOSTICS v_answers = ROW_COUNT;
-  RETURN jsonb_build_object('notifications', v_notifications, 'marks', v_marks, 'answers', v_answers);
+  RETURN jsonb_build_object('notifications', v_notifications, 'marks', v_marks, 'preferences', v_preferences,
+                            'webhook_answers', v_webhooks, 'answers', v_answers);
 END $$;
 
 -- Asks what is being answered to stop; how many turns are open still.
@@ -157,6 +169,7 @@ BEGIN
      AND (i.user_id = p_user OR ops.mentions(i.body::text || i.headers::text, p_texts || p_user::text));
   GET DIAGNOSTICS v_answers = ROW_COUNT;
   DELETE FROM chat.token_hold h WHERE h.tenant_id = p_tenant AND h.user_id = p_user;
+  DELETE FROM chat.open_completion o WHERE o.tenant_id = p_tenant AND o.user_id = p_user;
   RETURN jsonb_build_object('conversations', v_conversations, 'messages', v_messages, 'answers', v_answers);
 END $$;
 

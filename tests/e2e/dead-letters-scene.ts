@@ -58,6 +58,7 @@ export async function openScene() {
     http(method, path, { ...request, token: await people[who].token() });
 
   return {
+    slug,
     tenantId,
     userId: people.customer.userId,
     encode,

@@ -1,0 +1,43 @@
+/** Runs what a runbook tells a person to type: the shell blocks below one of its headings, as they stand there. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..', '..');
+
+export type RunbookOutcome = { code: number; stdout: string; stderr: string; commands: string };
+
+/**
+ * The blocks marked `sh` between this heading and the next one of its rank, one after the other.
+ *
+ * @param file below docs/operations
+ */
+export function commandsOf(file: string, heading: string): string {
+  const text = readFileSync(join(root, 'docs', 'operations', file), 'utf8');
+  const sections = text.split(/^(?=##+ )/m);
+  const section = sections.find((it) => it.split('\n', 1)[0]?.replace(/^#+ /, '') === heading);
+  assert.ok(section, `${file} has no heading "${heading}"`);
+  const blocks = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block ?? '');
+  assert.ok(blocks.length > 0, `${file} tells no commands below "${heading}"`);
+  return blocks.join('\n');
+}
+
+/** @param env stands for what the runbook has the person set, such as TENANT, beside the stack's own settings */
+export function runRunbook(
+  file: string,
+  heading: string,
+  env: Record<string, string>,
+  withinMs = 120_000,
+): Promise<RunbookOutcome> {
+  const commands = commandsOf(file, heading);
+  return new Promise((resolve) => {
+    execFile(
+      'bash',
+      ['-euo', 'pipefail', '-c', commands],
+      { cwd: root, env: { ...process.env, ...env }, timeout: withinMs, maxBuffer: 64 * 1024 * 1024 },
+      (error, stdout, stderr) =>
+        resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr, commands }),
+    );
+  });
+}

@@ -1,0 +1,122 @@
+/** Takes records out of Kafka, which can only be done from the beginning of a partition on: up to the last of the person's. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Pool } from '@ragline/postgres/pool';
+import type { Admin } from 'kafkajs';
+import type { Hit } from './records.ts';
+
+export type Remaining = { where: string; why: string };
+export type Cut = { cut: number; remaining: Remaining[] };
+
+const waitMs = 60_000;
+const lettersGroup = 'dead-letters';
+
+/**
+ * Cuts each partition behind the person's last record, once nobody needs what is cut with it:
+ *
+ * - whatever a group of ours (or another that runs) reads, it has read;
+ * - a dead letter is kept in Postgres, which is the same: the group dead-letters has read it;
+ * - an answer that began before is finished, and so in Postgres.
+ *
+ * Topics that hold others' events too are cut only when they are named, see `named`. What cannot be cut within a minute
+ * is said, and is there for the next run.
+ */
+export async function cutRecords(parts: {
+  admin: Admin;
+  pool: Pool;
+  hits: readonly Hit[];
+  /** Topics that the operator allows to be cut, though others' events go with it. */
+  named: readonly string[];
+}): Promise<Cut> {
+  const { admin, pool, named } = parts;
+  const remaining: Remaining[] = [];
+  let waiting: Hit[] = [];
+  for (const hit of parts.hits) {
+    if (hit.kind === 'answers' || hit.kind === 'failed' || named.includes(hit.topic)) waiting.push(hit);
+    else remaining.push({ where: placeOf(hit), why: whyNotOf(hit) });
+  }
+  let cut = 0;
+  const until = Date.now() + waitMs;
+  for (;;) {
+    const obstacles = await obstaclesOf(admin, pool, waiting);
+    const free = waiting.filter((hit) => !obstacles.has(hit));
+    for (const [topic, of] of Map.groupBy(free, (hit) => hit.topic)) {
+      const partitions = of.map(({ partition, last }) => ({ partition, offset: String(last + 1) }));
+      await admin.deleteTopicRecords({ topic, partitions });
+      cut += of.reduce((sum, { records }) => sum + records, 0);
+    }
+    waiting = [...obstacles.keys()];
+    if (waiting.length === 0) return { cut, remaining };
+    if (Date.now() >= until) {
+      for (const [hit, why] of obstacles) remaining.push({ where: placeOf(hit), why });
+      return { cut, remaining };
+    }
+    await delay(500);
+  }
+}
+
+function whyNotOf({ topic, kind }: Hit): string {
+  const whose =
+    kind === 'log' || kind === 'counted'
+      ? 'not written by RAGline; others’ events before it would go too'
+      : 'a topic of somebody else’s';
+  return `${whose}: --cut ${topic}`;
+}
+
+const placeOf = ({ topic, partition, first, last }: Hit) => `${topic}/${partition} ${first}–${last}`;
+
+/** Why a partition cannot be cut at the moment; those that can are left out. */
+async function obstaclesOf(admin: Admin, pool: Pool, hits: readonly Hit[]): Promise<Map<Hit, string>> {
+  const obstacles = new Map<Hit, string>();
+  if (hits.length === 0) return obstacles;
+  for (const hit of hits) {
+    if (hit.kind !== 'answers') continue;
+    const { rows } = await pool.query<{ open: number }>(
+      `SELECT count(*) AS open FROM chat.turn
+        WHERE state IN ('requested', 'running') AND requested_at <= to_timestamp($1::double precision / 1000)`,
+      [hit.lastAt],
+    );
+    if (rows[0]?.open) obstacles.set(hit, 'answers of others are being made, whose beginning would go too');
+  }
+  const readers = await readersOf(admin, [...new Set(hits.map(({ topic }) => topic))]);
+  const { rows: ours } = await pool.query<{ group_id: string }>('SELECT group_id FROM streams.group_role');
+  const own = new Set([lettersGroup, ...ours.map(({ group_id }) => group_id)]);
+  for (const hit of hits) {
+    const must = mustHaveRead(hit);
+    const isThere = readers.some(({ groupId, places }) => groupId === must && places.has(keyOf(hit)));
+    const behind = readers.find(
+      ({ groupId, isIdle, places }) =>
+        (!isIdle || own.has(groupId)) && (places.get(keyOf(hit)) ?? Number.POSITIVE_INFINITY) <= hit.last,
+    );
+    if (behind !== undefined) obstacles.set(hit, `the group ${behind.groupId} has not read it yet`);
+    else if (must !== undefined && !isThere) obstacles.set(hit, `the group ${must} has not read it yet`);
+  }
+  return obstacles;
+}
+
+/** The group without which nothing of a topic is kept anywhere else. */
+function mustHaveRead({ kind, topic }: Hit): string | undefined {
+  if (kind !== 'failed') return undefined;
+  return topic.endsWith('.dlq') ? lettersGroup : topic.replace(/\.(?:replay|retry\.[^.]+)$/, '');
+}
+
+type Reader = { groupId: string; isIdle: boolean; places: Map<string, number> };
+
+async function readersOf(admin: Admin, topics: string[]): Promise<Reader[]> {
+  const { groups } = await admin.listGroups();
+  const ids = groups.filter(({ protocolType }) => protocolType === 'consumer').map(({ groupId }) => groupId);
+  if (ids.length === 0) return [];
+  const described = await admin.describeGroups(ids);
+  const readers: Reader[] = [];
+  for (const { groupId, state } of described.groups) {
+    const places = new Map<string, number>();
+    for (const { topic, partitions } of await admin.fetchOffsets({ groupId, topics })) {
+      for (const { partition, offset } of partitions) {
+        if (Number(offset) >= 0) places.set(`${topic}/${partition}`, Number(offset));
+      }
+    }
+    if (places.size > 0) readers.push({ groupId, isIdle: state === 'Empty' || state === 'Dead', places });
+  }
+  return readers;
+}
+
+const keyOf = ({ topic, partition }: Hit) => `${topic}/${partition}`;

@@ -1,0 +1,48 @@
+/** Whether a record is about a person: pure, by its headers, its key and its bytes. */
+import { allTopics, topics } from '@ragline/schemas/topics';
+import type { TailRecord } from '@ragline/streams/tail-records';
+
+/**
+ * answers: chat.events.v1, texts, for a day. failed: what groups gave up on, or try again: bytes of anything.
+ * log: fed by an outbox, ids alone, unless somebody else wrote there. counted: ids and numbers alone, written by a service.
+ * other: not ours, or not known.
+ */
+export type TopicKind = 'answers' | 'failed' | 'log' | 'counted' | 'other';
+
+export function kindOf(name: string): TopicKind {
+  if (name === topics.chatEvents.name) return 'answers';
+  if (/\.(?:dlq|replay)$|\.retry\.[^.]+$/.test(name)) return 'failed';
+  const known = allTopics.find((it) => it.name === name);
+  if (known === undefined) return 'other';
+  return known.direct === true || known.schema === null ? 'counted' : 'log';
+}
+
+/** `event`: the person's, and harmless when an outbox has it. */
+export type Verdict = { is: 'about' } | { is: 'event'; id: string } | { is: 'nothing' };
+export type Judge = (kind: TopicKind, record: Pick<TailRecord, 'key' | 'value' | 'headers'>) => Verdict;
+
+const uuidShape = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * @param userId as the header user_id has it
+ * @param keys of records about the person: of orders, conversations, the user
+ * @param texts that name the person; compared as bytes, whatever stands around them
+ */
+export function judgeOf(userId: string, keys: readonly string[], texts: readonly string[]): Judge {
+  const own = new Set(keys);
+  const needles = texts.map((text) => Buffer.from(text));
+  const mentions = (bytes: Buffer | null) =>
+    bytes !== null && needles.some((needle) => bytes.includes(needle));
+
+  return (kind, { key, value, headers }) => {
+    if (mentions(value) || mentions(key) || headers.some(([, content]) => mentions(content)))
+      return { is: 'about' };
+    if (kind === 'counted') return { is: 'nothing' };
+    const header = (name: string) => headers.find(([it]) => it?.toString() === name)?.[1]?.toString();
+    const isOwn = header('user_id') === userId || (key !== null && own.has(key.toString()));
+    if (!isOwn) return { is: 'nothing' };
+    if (kind !== 'log') return { is: 'about' };
+    const id = header('id') ?? '';
+    return uuidShape.test(id) ? { is: 'event', id } : { is: 'about' };
+  };
+}
