@@ -1,6 +1,9 @@
 /* global Scalar */
 Scalar.createApiReference('#reference', {
-  url: '/openapi.json',
+  sources: [
+    { title: 'Requests', slug: 'requests', url: '/openapi.json', default: true },
+    { title: 'Topics and sockets', slug: 'events', url: '/asyncapi.json' },
+  ],
   // Nothing from elsewhere: no fonts, no proxy, no telemetry, no assistant of others.
   withDefaultFonts: false,
   proxyUrl: '',
@@ -10,3 +13,10 @@ Scalar.createApiReference('#reference', {
   showDeveloperTools: 'never',
   hideClientButton: true,
 });
+
+// Its buttons to copy have a picture alone.
+const unnamed = 'button.group\\/copy-button:not([aria-label])';
+const nameButtons = () => {
+  for (const button of document.querySelectorAll(unnamed)) button.setAttribute('aria-label', 'Copy');
+};
+new MutationObserver(nameButtons).observe(document.body, { childList: true, subtree: true });

@@ -77,7 +77,7 @@ export function socketChannels(): Json {
   const channels = Object.entries(sockets).map(([id, { address, title, said, told, query }]) => [
     id,
     {
-      ...{ address, title, description },
+      ...{ address, title: address, description: `${title}\n\n${description}` },
       servers: [{ $ref: '#/servers/gateway' }],
       messages: Object.fromEntries(
         [...told, ...new Set(Object.values(said).flat()), ...Object.keys(said)].map((name) => [
@@ -111,7 +111,7 @@ export function socketOperations(): Json {
       ...Object.entries(said).map(([name, answers]) => [
         `${id}_${name}`,
         {
-          ...{ action: 'receive', channel, messages: of([name]), tags },
+          ...{ title: name, action: 'receive', channel, messages: of([name]), tags },
           summary: summaryOf(name),
           reply: { channel, messages: of(answers) },
         },

@@ -17,6 +17,7 @@ const types: Record<string, string> = {
   css: 'text/css; charset=utf-8',
   js: 'text/javascript; charset=utf-8',
   svg: 'image/svg+xml',
+  txt: 'text/plain; charset=utf-8',
 };
 
 const page = new URL('../page/', import.meta.url);
@@ -25,6 +26,7 @@ const sources: { path: string; url: URL; policy?: PolicyName }[] = [
   { path: '/', url: new URL('index.html', page), policy: 'page' },
   { path: '/chat', url: new URL('chat.html', page), policy: 'page' },
   { path: '/docs', url: new URL('docs.html', page), policy: 'docs' },
+  { path: '/llms.txt', url: new URL('llms.txt', page) },
   // Whatever else lies there belongs to these pages.
   ...readdirSync(page)
     .filter((name) => /^[a-z-]+\.(?:css|js|svg)$/.test(name))

@@ -29,6 +29,7 @@ const prefixes: Route[] = [
   { name: '/v1/promotions', service: 'orders', kind: 'request' },
   { name: '/v1/orders', service: 'orders', kind: 'request' },
   { name: '/v1/notifications', service: 'notifications', kind: 'request' },
+  { name: '/v1/notification-preferences', service: 'notifications', kind: 'request' },
   { name: '/v1/webhooks', service: 'notifications', kind: 'request' },
   { name: '/v1/webhook-deliveries', service: 'notifications', kind: 'request' },
   { name: '/v1/dead-letters', service: 'dead-letters', kind: 'request' },
