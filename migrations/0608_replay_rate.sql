@@ -223,3 +223,32 @@ BEGIN
     EXECUTE format('ALTER FUNCTION %s SET enable_seqscan = off', v_function);
   END LOOP;
 END $$;
+
+-- Nobody asks for them: of a batch its items are asked, and what is under way is little enough to be sorted.
+DROP INDEX dead_letters.letter_batch, dead_letters.letter_replaying;
+
+-- Nothing of the changed rows but what sums are made of: with all their columns a thousand letters would be megabytes.
+CREATE OR REPLACE FUNCTION dead_letters.count_changed() RETURNS trigger
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  -- Only what a sum is made of: most updates change something else.
+  INSERT INTO dead_letters.difference
+    (tenant_id, group_id, error_code, fingerprint, state, letters, event, events, first_seen, last_seen, sample_id)
+  WITH changed AS (
+    SELECT o.tenant_id AS o_tenant, o.group_id AS o_group, coalesce(o.error_code, '') AS o_code, o.fingerprint AS o_print,
+           o.state AS o_state, o.failed_at AS o_failed, n.id, n.tenant_id, n.group_id, coalesce(n.error_code, '') AS n_code,
+           n.fingerprint, n.state, n.failed_at
+      FROM old_rows o JOIN new_rows n ON n.id = o.id
+     WHERE (o.tenant_id, o.group_id, o.error_code, o.fingerprint, o.state, o.attempts)
+           IS DISTINCT FROM (n.tenant_id, n.group_id, n.error_code, n.fingerprint, n.state, n.attempts))
+  SELECT o_tenant, o_group, o_code, o_print, o_state, -count(*), NULL, 0, min(o_failed), min(o_failed), (array_agg(id))[1]
+    FROM changed GROUP BY 1, 2, 3, 4, 5
+  UNION ALL
+  SELECT tenant_id, group_id, n_code, fingerprint, state, count(*),
+         CASE WHEN state = 'waiting' AND o_state = 'discarded' THEN 'restored'
+              WHEN state = 'waiting' AND o_state = 'replaying' THEN 'failed_again'
+              WHEN state <> o_state THEN state END,
+         count(*), min(failed_at), max(failed_at), (array_agg(id))[1]
+    FROM changed GROUP BY 1, 2, 3, 4, 5, 7;
+  RETURN NULL;
+END $$;

@@ -126,7 +126,7 @@ export async function headOf(
 }
 
 /** What one letter's action came to. */
-export type Outcome<S extends string> = { letter: LetterRow; status: S };
+export type Outcome<S extends string, L = LetterRow> = { letter: L; status: S };
 
 export const busy = (): Problem =>
   problem('busy', 'The record is being tried at this moment.', { headers: { 'retry-after': '1' } });

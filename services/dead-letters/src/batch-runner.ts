@@ -20,19 +20,26 @@ export type BatchRunnerOptions = {
   sender: Pick<ReplaySender, 'sendAll'>;
   foreignReplayTopics: ReadonlyMap<string, string>;
   log: Logger;
+  /** Letters have been claimed. */
+  onSent?: () => void;
   /** For tests: how long a batch whose runner died waits for the next one. */
   leaseMs?: number;
 };
 
-export type BatchRunner = { stop(): Promise<void> };
+export type BatchRunner = {
+  /** Letters have got an outcome: batches that wait for some look now. */
+  hurry(): void;
+  stop(): Promise<void>;
+};
 
 const lookEveryMs = 250;
-const idleMs = 100;
+// Another instance may be who takes outcomes in; one's own says so.
+const idleMs = 200;
 const atOnce = 8;
 const atOnceOfOne = 4;
 // Waiting longer than this is not worth a place.
 const waitMsMax = 1_000;
-const idleRoundsMax = 30;
+const idleRoundsMax = 15;
 const placeMs = 5_000;
 
 export function startBatchRunner(options: BatchRunnerOptions): BatchRunner {
@@ -42,6 +49,13 @@ export function startBatchRunner(options: BatchRunnerOptions): BatchRunner {
   const running = new Map<string, { tenant: string; run: Promise<void> }>();
   const stopping = new AbortController();
   const { signal } = stopping;
+  const waiting = new Set<AbortController>();
+  const outcomes = async (ms: number) => {
+    const woken = new AbortController();
+    waiting.add(woken);
+    await pause(ms, AbortSignal.any([signal, woken.signal]));
+    waiting.delete(woken);
+  };
 
   const look = async () => {
     while (!signal.aborted) {
@@ -53,7 +67,7 @@ export function startBatchRunner(options: BatchRunnerOptions): BatchRunner {
           if (found === undefined) break;
           const { id, rate_per_s, tenant } = found;
           const isFull = () => running.size >= atOnce;
-          const run = runBatch(options, { id, rate_per_s, runner, leaseMs, isFull, signal })
+          const run = runBatch(options, { id, rate_per_s, runner, leaseMs, isFull, outcomes, signal })
             .catch((error: unknown) => log.warn('a batch keeps its lease', { batchId: id, error }))
             .finally(() => running.delete(id));
           running.set(id, { tenant, run });
@@ -67,6 +81,9 @@ export function startBatchRunner(options: BatchRunnerOptions): BatchRunner {
   const looking = look();
 
   return {
+    hurry() {
+      for (const it of waiting) it.abort();
+    },
     async stop() {
       stopping.abort();
       await looking;
@@ -102,12 +119,14 @@ type Run = {
   leaseMs: number;
   /** Whether all places are taken, so that others may be waiting. */
   isFull(): boolean;
+  /** Resolves after so many milliseconds, or when letters have got an outcome. */
+  outcomes(ms: number): Promise<void>;
   signal: AbortSignal;
 };
 
 async function runBatch(options: BatchRunnerOptions, run: Run): Promise<void> {
   const { pool, encoder, sender, foreignReplayTopics, log } = options;
-  const { id, rate_per_s, runner, leaseMs, isFull, signal } = run;
+  const { id, rate_per_s, runner, leaseMs, isFull, outcomes, signal } = run;
   const since = performance.now();
   let [allowance, countedAt, atMost, idleRounds] = [1, since, chunkMax, 0];
   for (;;) {
@@ -129,6 +148,7 @@ async function runBatch(options: BatchRunnerOptions, run: Run): Promise<void> {
     }
     if (done.kind === 'sent') {
       allowance -= done.claimed;
+      options.onSent?.();
       // Waited for, so that a slow Kafka slows the batch; held long, the sweeper looks after the claims.
       await Promise.race([sender.sendAll(done.toSend), pause(leaseMs / 3, signal)]);
     }
@@ -142,7 +162,7 @@ async function runBatch(options: BatchRunnerOptions, run: Run): Promise<void> {
     if (rateMs > waitMsMax || idleRounds > idleRoundsMax) {
       return release(pool, run, Math.max(rateMs, waitMsMax));
     }
-    if (done.kind === 'idle') await pause(idleMs, signal);
+    if (done.kind === 'idle') await outcomes(idleMs);
   }
 }
 

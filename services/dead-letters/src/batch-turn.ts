@@ -6,7 +6,7 @@ import { discardAll } from './discard.ts';
 import type { Encode } from './events.ts';
 import type { LetterRow } from './letter.ts';
 import { claimForReplay } from './replay.ts';
-import { take } from './store.ts';
+import { takeHeads, wholeOf } from './store.ts';
 
 export type TurnOptions = {
   runner: string;
@@ -67,23 +67,18 @@ function settingsOf({ rate_per_s, ramp, in_flight_max: in_flight, stop_on_failur
 /** What became of the letters that were sent. A letter that is forgotten meanwhile is passed over. */
 async function takeOutcomes(client: Client, batch: BatchRow): Promise<BatchRow> {
   if (batch.in_flight === 0) return batch;
-  const { rows: sent } = await client.query<{ n: number; letter_id: string }>({
-    name: 'dead_letters_batch_sent',
-    text: `SELECT n, letter_id FROM dead_letters.batch_item WHERE batch_id = $1 AND state = 'sent'`,
+  const { rows } = await client.query<Sent & { n: number }>({
+    name: 'dead_letters_batch_outcomes',
+    // Without those that are still under way, which most of them are. Letter by letter, by a LATERAL that is not pulled up:
+    // the planner does not know how many there are (see markItems).
+    text: `SELECT i.n, l.state, l.batch_id FROM dead_letters.batch_item i
+             LEFT JOIN LATERAL (SELECT q.id, q.state, q.batch_id FROM dead_letters.letter q WHERE q.id = i.letter_id OFFSET 0) l ON true
+            WHERE i.batch_id = $1 AND i.state = 'sent'
+              AND (l.id IS NULL OR l.state <> 'replaying' OR l.batch_id IS DISTINCT FROM $1)`,
     values: [batch.id],
   });
-  // Without those that are still under way, which most of them are. By their ids and not by a join with the items: the
-  // planner does not know how many there are (see markItems).
-  const { rows: letters } = await client.query<Sent>({
-    name: 'dead_letters_batch_outcomes',
-    text: `SELECT a.id, l.state, l.batch_id FROM unnest($1::uuid[]) AS a (id) LEFT JOIN dead_letters.letter l ON l.id = a.id
-            WHERE l.id IS NULL OR l.state <> 'replaying' OR l.batch_id IS DISTINCT FROM $2::uuid`,
-    values: [sent.map(({ letter_id }) => letter_id), batch.id],
-  });
-  const byId = new Map(letters.map((letter) => [letter.id, letter]));
-  const settled = sent.flatMap(({ n, letter_id }) => {
-    const letter = byId.get(letter_id);
-    const outcome = letter && outcomeOf(letter, batch.id);
+  const settled = rows.flatMap(({ n, ...letter }) => {
+    const outcome = outcomeOf(letter, batch.id);
     return outcome === undefined ? [] : [{ n, ...outcome }];
   });
   if (settled.length === 0) return batch;
@@ -94,7 +89,7 @@ async function takeOutcomes(client: Client, batch: BatchRow): Promise<BatchRow> 
 }
 
 /** @property state null: it is forgotten */
-type Sent = Pick<LetterRow, 'id' | 'batch_id'> & { state: LetterRow['state'] | null };
+type Sent = Pick<LetterRow, 'batch_id'> & { state: LetterRow['state'] | null };
 
 /** undefined: there is none yet. */
 function outcomeOf(letter: Sent, batchId: string): Result | undefined {
@@ -152,7 +147,7 @@ async function claimNext(
   });
   if (items.length === 0) return withoutItems(client, batch);
   const ids = items.map(({ letter_id }) => letter_id);
-  const letters = await take(client, ids, ['waiting']);
+  const letters = await takeHeads(client, ids, ['waiting']);
   const results = new Map<string, Result>();
   const { encode, foreignReplayTopics } = options;
   const actor = { user_id: batch.actor_user_id, tenant_id: batch.actor_tenant_id };
@@ -162,7 +157,7 @@ async function claimNext(
   let toSend: LetterRow[] = [];
   if (batch.action === 'replay') {
     const claimed = await claimForReplay(client, own, claim);
-    toSend = claimed.toSend;
+    toSend = await wholeOf(client, claimed.toSend);
     for (const { letter, status } of claimed.outcomes) results.set(letter.id, resultOf(status));
   } else {
     for (const { letter, status } of await discardAll(client, own, { ...claim, reason: batch.reason }))

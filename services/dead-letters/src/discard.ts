@@ -14,7 +14,7 @@ import {
 import { actionOn, recordActions } from './audit.ts';
 import { ownHeaders } from './edit-rules.ts';
 import { appendLetterEvents, type Encode } from './events.ts';
-import type { LetterRow } from './letter.ts';
+import type { LetterHead, LetterRow } from './letter.ts';
 import type { ClaimOptions } from './replay.ts';
 import { inScope, type Scope } from './scope.ts';
 import { setState, take } from './store.ts';
@@ -23,11 +23,11 @@ import { setState, take } from './store.ts';
 export type DiscardStatus = 'discarded' | 'resolved' | 'busy';
 
 /** Discards waiting letters that the caller has locked, in the caller's transaction. */
-export async function discardAll(
+export async function discardAll<L extends LetterHead>(
   client: Client,
-  letters: readonly LetterRow[],
+  letters: readonly L[],
   { actor, scope, foreignReplayTopics, encode, batch_id, reason }: ClaimOptions & { reason: string },
-): Promise<Outcome<DiscardStatus>[]> {
+): Promise<Outcome<DiscardStatus, L>[]> {
   const closed = await closeIds(client, letters, scope, foreignReplayTopics);
   const doubtful = letters.filter(({ id }) => closed.get(id) === 'doubtful');
   const fates = await fatesOf(client, doubtful);
@@ -60,7 +60,7 @@ export async function discardAll(
 /** By letter; doubtful: the id was closed before, or the record is in no line. */
 async function closeIds(
   client: Client,
-  letters: readonly LetterRow[],
+  letters: readonly LetterHead[],
   scope: Scope,
   foreignReplayTopics: ReadonlyMap<string, string>,
 ): Promise<Map<string, DiscardStatus | 'doubtful'>> {

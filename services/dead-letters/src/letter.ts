@@ -86,6 +86,33 @@ export type AttemptRow = LetterError & {
 
 export type NoteRow = { id: string; user_id: string; text: string; at: Date };
 
+/** What it takes to decide about a letter and to tell of it: without its key, value, headers and error. */
+export type LetterHead = Pick<
+  LetterRow,
+  | 'id'
+  | 'state'
+  | 'group_id'
+  | 'topic'
+  | 'partition'
+  | 'offset'
+  | 'parked_record'
+  | 'tenant_id'
+  | 'event_id'
+  | 'event_type'
+  | 'source'
+  | 'error_code'
+  | 'error_class'
+  | 'fingerprint'
+  | 'attempts'
+  | 'version'
+  | 'deaths'
+  | 'inbox_id'
+>;
+
+/** What selects the columns of LetterHead from dead_letters.letter, which must be called l. */
+export const headColumns = `l.id, l.state, l.group_id, l.topic, l.partition, l."offset"::text, l.parked_record, l.tenant_id, l.event_id,
+  l.event_type, l.source, l.error_code, l.error_class, l.fingerprint, l.attempts, l.version, l.deaths, l.inbox_id`;
+
 /** What selects the columns of LetterSummary from dead_letters.letter, which must be called l. */
 export const summaryColumns = `l.id, l.state, l.group_id, l.topic, l.partition, l."offset"::text, l.parked_record, l.key, l.tenant_id,
   l.event_id, l.event_type, l.source, l.fingerprint, l.attempts, l.version, l.first_failed_at, l.failed_at, l.kept_at, l.updated_at,

@@ -92,8 +92,10 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     (it) => clearInterval(it),
   );
   own(await startServer({ handler: app, port: config.port, host: config.host, log }), (it) => it.close());
-  own(startSettler({ pool, encoder, log }), (it) => it.stop());
-  own(startBatchRunner({ ...acting, sender }), (it) => it.stop());
+  const runner = own(startBatchRunner({ ...acting, sender, onSent: () => settler.hurry() }), (it) =>
+    it.stop(),
+  );
+  const settler = own(startSettler({ pool, encoder, log, onSettled: runner.hurry }), (it) => it.stop());
   own(startWatch({ pool, encoder, target: config.alertTarget, log, metrics }), (it) => it.stop());
 
   const keep = together((letters) => keepLetters({ pool, encoder }, letters));

@@ -19,7 +19,7 @@ import {
 } from './actions.ts';
 import { actionOn, recordActions } from './audit.ts';
 import { appendLetterEvents, type Encode } from './events.ts';
-import type { LetterRow } from './letter.ts';
+import type { LetterHead, LetterRow } from './letter.ts';
 import { missingTopic } from './replay-producer.ts';
 import type { ReplaySender } from './replay-sender.ts';
 import { inScope, type Scope } from './scope.ts';
@@ -31,7 +31,7 @@ import { setState, take } from './store.ts';
  */
 export type ReplayStatus = 'replaying' | 'resolved' | 'discarded' | 'busy' | 'not_head' | 'gone' | 'no_route';
 
-export type Claimed = { outcomes: Outcome<ReplayStatus>[]; toSend: LetterRow[] };
+export type Claimed<L> = { outcomes: Outcome<ReplayStatus, L>[]; toSend: L[] };
 
 /** A claim stands this long without a sign of life of who made it. */
 export const sendWithinS = 30;
@@ -45,15 +45,15 @@ export type ClaimOptions = {
 };
 
 /** Claims waiting letters that the caller has locked, in the caller's transaction. Those in `toSend` are sent after its COMMIT. */
-export async function claimForReplay(
+export async function claimForReplay<L extends LetterHead>(
   client: Client,
-  letters: readonly LetterRow[],
+  letters: readonly L[],
   { actor, scope, foreignReplayTopics, encode, batch_id }: ClaimOptions,
-): Promise<Claimed> {
+): Promise<Claimed<L>> {
   const statuses = new Map<string, ReplayStatus>();
   const toSend = new Set<string>();
-  const parked: LetterRow[] = [];
-  const asked: LetterRow[] = [];
+  const parked: L[] = [];
+  const asked: L[] = [];
   for (const letter of letters) {
     const route = routeOf(letter, foreignReplayTopics);
     statuses.set(letter.id, route.kind === 'none' ? 'no_route' : 'replaying');
@@ -76,19 +76,7 @@ export async function claimForReplay(
     discard_reason: 'discarded in its line',
   });
   const sending = replaying.filter(({ id }) => toSend.has(id));
-  await client.query({
-    name: 'dead_letters_claim_sending',
-    text: `INSERT INTO dead_letters.sending (letter_id, tenant_id, version, until)
-           SELECT id, tenant_id, version, clock_timestamp() + $4 * interval '1 second'
-             FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS s (id, tenant_id, version)
-           ON CONFLICT (letter_id) DO UPDATE SET until = excluded.until, version = excluded.version`,
-    values: [
-      sending.map(({ id }) => id),
-      sending.map(({ tenant_id }) => tenant_id),
-      sending.map(({ version }) => version),
-      sendWithinS,
-    ],
-  });
+  if (sending.length > 0) await claimSending(client, sending);
   const { user_id } = actor;
   await appendLetterEvents(client, encode, [
     ...replaying.map((letter) => ({ event_type: 'dead_letter_replaying' as const, user_id, letter })),
@@ -110,13 +98,29 @@ export async function claimForReplay(
   };
 }
 
+async function claimSending(client: Client, letters: readonly LetterHead[]): Promise<void> {
+  await client.query({
+    name: 'dead_letters_claim_sending',
+    text: `INSERT INTO dead_letters.sending (letter_id, tenant_id, version, until)
+           SELECT id, tenant_id, version, clock_timestamp() + $4 * interval '1 second'
+             FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS s (id, tenant_id, version)
+           ON CONFLICT (letter_id) DO UPDATE SET until = excluded.until, version = excluded.version`,
+    values: [
+      letters.map(({ id }) => id),
+      letters.map(({ tenant_id }) => tenant_id),
+      letters.map(({ version }) => version),
+      sendWithinS,
+    ],
+  });
+}
+
 /** Makes the heads due; gives the letters whose records are in no line any more. */
-async function makeDue(
+async function makeDue<L extends LetterHead>(
   client: Client,
   scope: Scope,
-  letters: readonly LetterRow[],
+  letters: readonly L[],
   statuses: Map<string, ReplayStatus>,
-): Promise<LetterRow[]> {
+): Promise<L[]> {
   if (letters.length === 0) return [];
   const { rows } = await client.query<{ record_id: number; status: ReplayStatus }>({
     name: 'dead_letters_replay_parked',
@@ -124,7 +128,7 @@ async function makeDue(
     values: [scope.tenant_id, letters.map(({ parked_record }) => parked_record)],
   });
   const byRecord = new Map(rows.map(({ record_id, status }) => [record_id, status]));
-  const gone: LetterRow[] = [];
+  const gone: L[] = [];
   for (const letter of letters) {
     const status = byRecord.get(letter.parked_record ?? 0) ?? 'gone';
     statuses.set(letter.id, status);

@@ -5,7 +5,7 @@ import { eventually } from '../../../tests/support/eventually.ts';
 import { filterFrom } from './letter-filter.ts';
 import { aGroup, aLetter, type LetterScene, openLetters } from './letters.support.ts';
 import { inScope, system } from './scope.ts';
-import { type Place, settle, start, startSettler } from './settle.ts';
+import { settle, start, startSettler } from './settle.ts';
 import { setState, take } from './store.ts';
 
 const nobody = { tenant_id: null, user_id: null };
@@ -131,7 +131,7 @@ describe('what became of replays', function () {
   });
 
   async function settleAll(): Promise<void> {
-    let place: Place = start;
+    let place = start;
     do place = (await settle(scene, place)).next;
     while (place !== start);
   }

@@ -46,28 +46,43 @@ const busyEveryMs = 200;
 const againMs = 50;
 const idleEveryMs = 1_000;
 
-export type SettlerOptions = { pool: Pool; encoder: () => Promise<Encode>; log: Logger };
+export type SettlerOptions = {
+  pool: Pool;
+  encoder: () => Promise<Encode>;
+  /** Letters have got an outcome. */
+  onSettled?: () => void;
+  log: Logger;
+};
 
-export type Settler = { stop(): Promise<void> };
+export type Settler = {
+  /** Letters have been claimed: no need to wait for the next look. */
+  hurry(): void;
+  stop(): Promise<void>;
+};
 
 /** Looks again and again, on every instance in turn. */
 export function startSettler(options: SettlerOptions): Settler {
   const stopping = new AbortController();
-  let behind: Place = start;
+  let behind = start;
+  let isIdle = false;
+  let isHurried = false;
   let wake = () => {};
 
   const running = (async () => {
     while (!stopping.signal.aborted) {
       let waitMs = idleEveryMs;
+      isHurried = false;
       try {
         const { next, asked, settled } = await settle(options, behind);
         behind = next;
-        if (asked > 0) waitMs = settled * 10 >= asked ? againMs : busyEveryMs;
+        if (settled > 0) options.onSettled?.();
+        if (asked > 0 || isHurried) waitMs = settled * 10 >= asked ? againMs : busyEveryMs;
         // More than one round's worth: what comes behind waits for no pause.
         if (next !== start) waitMs = 0;
       } catch (error) {
         options.log.warn('outcomes of replays could not be read', { error });
       }
+      isIdle = waitMs === idleEveryMs;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, waitMs);
         wake = () => {
@@ -79,6 +94,10 @@ export function startSettler(options: SettlerOptions): Settler {
   })();
 
   return {
+    hurry() {
+      isHurried = true;
+      if (isIdle) wake();
+    },
     async stop() {
       stopping.abort();
       wake();
@@ -87,16 +106,14 @@ export function startSettler(options: SettlerOptions): Settler {
   };
 }
 
-/** Where a round goes on: those whose group is away stay, and must not hide the others. */
-export type Place = { since: Date | string; id: string };
+/** Where the first round begins. Those whose group is away stay, and must not hide the others: so a round goes on behind the last. */
+export const start = '00000000-0000-0000-0000-000000000000';
 
-export const start: Place = { since: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
-
-/** One round over at most 2,000 letters that are being replayed, oldest first. */
+/** One round over at most 2,000 letters that are being replayed, in the order in which they were kept, from behind that id. */
 export async function settle(
-  { pool, encoder }: Omit<SettlerOptions, 'log'>,
-  behind: Place = start,
-): Promise<{ next: Place; asked: number; settled: number }> {
+  { pool, encoder }: Pick<SettlerOptions, 'pool' | 'encoder'>,
+  behind = start,
+): Promise<{ next: string; asked: number; settled: number }> {
   const encode = await encoder();
   return inScope(pool, system, async (client) => {
     const none = { next: start, asked: 0, settled: 0 };
@@ -104,7 +121,7 @@ export async function settle(
     const asked = await replaying(client, behind);
     const last = asked.at(-1);
     if (last === undefined) return none;
-    const next = asked.length < atOnce ? start : { since: last.replaying_since ?? start.since, id: last.id };
+    const next = asked.length < atOnce ? start : last.id;
     const told = (await fatesOf(client, asked)).map((fate, index) => ({ fate, letter: asked[index] }));
     const changed = new Map<string, Fate>();
     for (const { fate, letter } of told) {
@@ -148,20 +165,18 @@ async function isOurTurn(client: Client): Promise<boolean> {
   return rows[0]?.ours === true;
 }
 
-type Replaying = Asked & Pick<LetterRow, 'id' | 'version' | 'group_id' | 'inbox_id' | 'replaying_since'>;
+type Replaying = Asked & Pick<LetterRow, 'id' | 'version' | 'group_id' | 'inbox_id'>;
 type Settling = EventLetter & Replaying;
 
 /** No more than is asked with, and nothing locked: most of them are looked at again and again. */
-async function replaying(client: Client, { since, id }: Place): Promise<Replaying[]> {
+async function replaying(client: Client, behind: string): Promise<Replaying[]> {
   const { rows } = await client.query<Replaying>({
     name: 'dead_letters_replaying',
-    // Truncated to what a Date holds, so that the place of one row is not before itself.
-    text: `SELECT l.id, l.version, l.group_id, l.parked_record, l.deaths, l.inbox_id, l.replaying_since
+    text: `SELECT l.id, l.version, l.group_id, l.parked_record, l.deaths, l.inbox_id
              FROM dead_letters.letter l
-            WHERE l.state = 'replaying' AND l.source = 'ragline' AND l.inbox_id IS NOT NULL
-              AND l.replaying_since >= $1 AND (l.replaying_since > $1::timestamptz + interval '1 ms' OR l.id > $2)
-            ORDER BY l.replaying_since, l.id LIMIT $3`,
-    values: [since, id, atOnce],
+            WHERE l.state = 'replaying' AND l.source = 'ragline' AND l.inbox_id IS NOT NULL AND l.id > $1
+            ORDER BY l.id LIMIT $2`,
+    values: [behind, atOnce],
   });
   return rows;
 }
@@ -173,7 +188,7 @@ async function lockUnchanged(client: Client, letters: readonly Replaying[]): Pro
     name: 'dead_letters_settling_lock',
     // What an event says of it, without its value and stack.
     text: `SELECT l.id, l.state, l.group_id, l.topic, l.partition, l."offset"::text, l.tenant_id, l.event_id, l.event_type, l.error_code,
-                  l.error_class, l.fingerprint, l.attempts, l.version, l.parked_record, l.deaths, l.inbox_id, l.replaying_since
+                  l.error_class, l.fingerprint, l.attempts, l.version, l.parked_record, l.deaths, l.inbox_id
              FROM dead_letters.letter l
             WHERE l.id = ANY ($1::uuid[]) AND l.state = 'replaying'
             ORDER BY l.id FOR UPDATE SKIP LOCKED`,

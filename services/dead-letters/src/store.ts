@@ -4,6 +4,8 @@ import { type ActionRow, actionsOf } from './audit.ts';
 import type { EventLetter } from './events.ts';
 import {
   type AttemptRow,
+  headColumns,
+  type LetterHead,
   type LetterRow,
   type LetterState,
   type LetterSummary,
@@ -88,6 +90,32 @@ export async function take(
     text: `SELECT ${rowColumns} FROM dead_letters.letter l WHERE l.id = ANY ($1::uuid[]) AND l.state = ANY ($2)
             ORDER BY l.id FOR UPDATE`,
     values: [ids, from],
+  });
+  return rows;
+}
+
+/** The same of many letters, of which no more is read than it takes to decide about them. */
+export async function takeHeads(
+  client: Client,
+  ids: readonly string[],
+  from: readonly LetterState[],
+): Promise<LetterHead[]> {
+  const { rows } = await client.query<LetterHead>({
+    name: 'dead_letters_take_heads',
+    text: `SELECT ${headColumns} FROM dead_letters.letter l WHERE l.id = ANY ($1::uuid[]) AND l.state = ANY ($2)
+            ORDER BY l.id FOR UPDATE`,
+    values: [ids, from],
+  });
+  return rows;
+}
+
+/** Whole letters, as the caller's transaction has left them. */
+export async function wholeOf(client: Client, letters: readonly LetterHead[]): Promise<LetterRow[]> {
+  if (letters.length === 0) return [];
+  const { rows } = await client.query<LetterRow>({
+    name: 'dead_letters_whole',
+    text: `SELECT ${rowColumns} FROM dead_letters.letter l WHERE l.id = ANY ($1::uuid[]) ORDER BY l.id`,
+    values: [letters.map(({ id }) => id)],
   });
   return rows;
 }
