@@ -66,6 +66,8 @@ export function createTailClient({ kafka, clientId }: { kafka: KafkaAccess; clie
     /** The end for a reader of committed records. */
     stableEndOffsets: (topic: string) => offsets(topic, latest, readCommitted),
     endOffsets: (topic: string) => offsets(topic, latest, readUncommitted),
+    /** The first record that is not older, ms since 1970; -1 where there is none. */
+    offsetsAt: (topic: string, ms: number) => offsets(topic, BigInt(ms), readUncommitted),
 
     /** One fetch from one broker; a partition's own error is in its answer. Waits up to maxWaitMs for news. */
     async fetch(node: number, wants: FetchWants, maxWaitMs: number): Promise<FetchedPartition[]> {

@@ -1,0 +1,85 @@
+/** Which rows of an outbox are to be written to their topic, and which may not be: pure. */
+import type { IdSet } from '../id-set.ts';
+import type { RowHead } from '../outbox-rows.ts';
+
+/** What a topic holds before anything is written. */
+export type Present = {
+  topic: string;
+  ids: IdSet;
+  /** By partition: whether there is any record at all, and whether retention has removed some that were before it. */
+  partitions: { hasRecords: boolean; isCut: boolean }[];
+};
+
+export type Verdict =
+  /** It is on the topic. */
+  | 'there'
+  /** It is not, and is to be written. */
+  | 'missing'
+  /** It is not, and is older than all that the topic still holds: retention removed it. */
+  | 'expired';
+
+/** A row that is missing, of a key of which a later one is there: written now, it would come after that. */
+export type Late = { topic: string; key: string; event_id: string };
+
+export type Counts = Record<Verdict, number> & { late: number };
+
+export type Judge = {
+  judge(row: RowHead): Verdict;
+  /** By topic; complete once every row was judged. */
+  counts: ReadonlyMap<string, Counts>;
+  /** The first of those that are late. */
+  late: readonly Late[];
+};
+
+const lateShownMax = 20;
+
+/**
+ * Judges rows in the order in which they were written; for each walk over them a judge of its own.
+ *
+ * @param partitionOf the partition of a key, as producers choose it
+ */
+export function createJudge(
+  present: readonly Present[],
+  partitionOf: (key: string, partitions: number) => number,
+): Judge {
+  const topics = new Map(
+    present.map((it) => [
+      it.topic,
+      { ...it, isEmpty: it.ids.size() === 0, seen: new Set<number>(), missing: new Map<string, string>() },
+    ]),
+  );
+  const counts = new Map<string, Counts>(
+    present.map(({ topic }) => [topic, { there: 0, missing: 0, expired: 0, late: 0 }]),
+  );
+  const late: Late[] = [];
+
+  function judge({ id, topic: name, key }: RowHead): Verdict {
+    const topic = topics.get(name);
+    const count = counts.get(name);
+    if (topic === undefined || count === undefined) throw new Error(`No topic ${name} is being looked at`);
+    const verdict = verdictOf(topic, id, key);
+    count[verdict] += 1;
+    if (topic.isEmpty) return verdict;
+    if (verdict === 'missing' && !topic.missing.has(key)) topic.missing.set(key, id);
+    const overtaken = verdict === 'there' ? topic.missing.get(key) : undefined;
+    if (overtaken !== undefined) {
+      topic.missing.delete(key);
+      count.late += 1;
+      if (late.length < lateShownMax) late.push({ topic: name, key, event_id: overtaken });
+    }
+    return verdict;
+  }
+
+  function verdictOf(topic: Present & { seen: Set<number> }, id: string, key: string): Verdict {
+    const number = partitionOf(key, topic.partitions.length);
+    if (topic.ids.has(id)) {
+      topic.seen.add(number);
+      return 'there';
+    }
+    const partition = topic.partitions[number];
+    const isBeforeAll = !topic.seen.has(number);
+    return partition?.hasRecords && partition.isCut && isBeforeAll ? 'expired' : 'missing';
+  }
+
+  return { judge, counts, late };
+}
