@@ -16,8 +16,8 @@ import { Agent, request } from 'undici';
 import { z } from 'zod';
 import { removeData } from '../../../infra/local/remove-data.ts';
 import { startStack } from '../../../infra/local/start-stack.ts';
+import { line, spread, tell } from '../parts/numbers.ts';
 import { type Provider, startProvider, withoutEnd } from './chat/provider.ts';
-import { line, spread, tell } from './parts/numbers.ts';
 
 type Options = { rate: string; seconds: string; warmup: string; delay: string };
 

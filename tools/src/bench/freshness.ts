@@ -13,8 +13,8 @@ import type { Command } from 'commander';
 import pg from 'pg';
 import { Agent, request } from 'undici';
 import { createClient } from '../dead-letters/client.ts';
+import { line, spread, tell } from '../parts/numbers.ts';
 import { readSettings, type Settings } from '../parts/settings.ts';
-import { line, spread, tell } from './parts/numbers.ts';
 
 type Options = { prices: string; chunks: string; seconds: string };
 type Indexed = { id: string; version: number; ms: number; has_vector: boolean };

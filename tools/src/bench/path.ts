@@ -17,8 +17,8 @@ import { Agent, request } from 'undici';
 import WebSocket from 'ws';
 import { z } from 'zod';
 import { kafkaFrom, withAdmin } from '../parts/kafka.ts';
+import { line, spread, tell } from '../parts/numbers.ts';
 import { readSettings, type Settings } from '../parts/settings.ts';
-import { line, spread, tell } from './parts/numbers.ts';
 
 type Options = { rate: string; seconds: string; warmup: string };
 

@@ -19,9 +19,9 @@ import { startProducer } from '@ragline/streams/producer';
 import type { Command } from 'commander';
 import { pauseConnector } from '../parts/apply-connector.ts';
 import { kafkaFrom, withAdmin } from '../parts/kafka.ts';
+import { line, median, round, tell } from '../parts/numbers.ts';
 import { readSettings, type Settings } from '../parts/settings.ts';
 import { makeBenchTopic } from './parts/bench-topic.ts';
-import { line, median, round, tell } from './parts/numbers.ts';
 
 type Options = { rows: string; rounds: string };
 

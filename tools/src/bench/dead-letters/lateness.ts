@@ -11,8 +11,8 @@ import { startConsumer } from '@ragline/streams/consumer';
 import type { Kafka } from '@ragline/streams/kafka-client';
 import { startProducer } from '@ragline/streams/producer';
 import { retryTopicsOf } from '@ragline/streams/retry/names';
+import { line, spread, tell } from '../../parts/numbers.ts';
 import type { Settings } from '../../parts/settings.ts';
-import { line, spread, tell } from '../parts/numbers.ts';
 import {
   connect,
   counter,

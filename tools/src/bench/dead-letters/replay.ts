@@ -13,9 +13,9 @@ import { replayTopicOf, retryTopicsOf } from '@ragline/streams/retry/names';
 import type { Attempt, BatchAttempt } from '@ragline/streams/task';
 import pg from 'pg';
 import { z } from 'zod';
+import { line, tell } from '../../parts/numbers.ts';
 import type { Settings } from '../../parts/settings.ts';
 import { cpuBetween, readCpu } from '../parts/cpu.ts';
-import { line, tell } from '../parts/numbers.ts';
 import { connect, counter, dropTopics, fillTopic, log, makeTopics, newGroup, poolTo } from './kit.ts';
 
 const inFlight = 2_000;

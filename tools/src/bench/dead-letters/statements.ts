@@ -1,7 +1,7 @@
 /** Statements that a consumer sends with 1 % of its keys failing, by what they are for. */
 import type pg from 'pg';
+import { line, round, tell } from '../../parts/numbers.ts';
 import type { Settings } from '../../parts/settings.ts';
-import { line, round, tell } from '../parts/numbers.ts';
 import { connect, dropTopics, fillTopic, makeDatabase, makeTopics, newGroup } from './kit.ts';
 import { makeEffectTable, runOurs } from './throughput.ts';
 

@@ -12,8 +12,8 @@ import { claim } from '@ragline/streams/inbox';
 import type { Kafka } from '@ragline/streams/kafka-client';
 import { startProducer } from '@ragline/streams/producer';
 import type pg from 'pg';
+import { line, median, round, tell } from '../../parts/numbers.ts';
 import type { Settings } from '../../parts/settings.ts';
-import { line, median, round, tell } from '../parts/numbers.ts';
 import {
   type BenchDatabase,
   connect,

@@ -1,6 +1,6 @@
 /** CPU time by process, of everything on this machine (proc(5)): where the time of a path through many of them goes. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { round } from './numbers.ts';
+import { round } from '../../parts/numbers.ts';
 
 export type Cpu = ReadonlyMap<number, { kind: string; ms: number }>;
 

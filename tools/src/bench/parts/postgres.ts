@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { readSlot } from '@ragline/postgres/slot';
 import pg from 'pg';
 import { pauseConnector } from '../../parts/apply-connector.ts';
-import { tell } from './numbers.ts';
+import { tell } from '../../parts/numbers.ts';
 
 /**
  * CPU time in ms that a Postgres on this machine has spent so far, processes that have ended included; NaN for one

@@ -20,8 +20,8 @@ import {
   type RetrievalSettings,
   readRetrievalSettings,
 } from '../../../../services/chat/src/retrieval/settings.ts';
+import { line, percentile, round, tell } from '../../parts/numbers.ts';
 import type { Settings } from '../../parts/settings.ts';
-import { line, percentile, round, tell } from '../parts/numbers.ts';
 import type { Options } from '../retrieval.ts';
 import { type BenchDatabase, fill, index, makeDatabase, type Passage } from './database.ts';
 import { passages, questions } from './texts.ts';
