@@ -37,6 +37,7 @@ describe('verifying access tokens', () => {
     });
     assert.deepEqual(await verify(token), {
       ...claims,
+      key_id: tokens.key.kid,
       roles: ['staff'],
       issued_at: issuedAt,
       expires_at: issuedAt + 60_000,
@@ -197,6 +198,21 @@ describe('the keys of identity', () => {
     await jwks.stop();
   });
 
+  it('that are withdrawn take their tokens with them, also those that were verified before', async () => {
+    const [old, next] = [await makeSigningKey(), await makeSigningKey()];
+    const jwks = await startJwks([old, next]);
+    // Read again before every use.
+    const { verify, isWithdrawn } = createAuthentication(settingsOf(jwks.jwksUrl, 0, 0));
+    const token = await signToken(old);
+    const principal = await verify(token);
+    assert.equal(isWithdrawn(principal), false);
+    jwks.serve([next]);
+    await assert.rejects(verify(token), isUnauthenticated);
+    assert.equal(isWithdrawn(principal), true);
+    await verify(await signToken(next));
+    await jwks.stop();
+  });
+
   it('that were never reached leave the question open: the answer is unavailable, not refused', async () => {
     const key = await makeSigningKey();
     const jwks = await startJwks([key]);
@@ -218,6 +234,22 @@ describe('the keys of identity', () => {
       isUnavailable,
     );
     await jwks.stop();
+  });
+});
+
+describe('tokens that are revoked', () => {
+  it('are refused, also when they were verified before', async () => {
+    const tokens = await startTokens();
+    const revoked = new Set<string>();
+    const isRevoked = ({ user_id }: { user_id: string }) => revoked.has(user_id);
+    const { verify } = createAuthentication({ ...tokens.settings, isRevoked });
+    const token = await tokens.token();
+    const { user_id } = await verify(token);
+    revoked.add(user_id);
+    await assert.rejects(verify(token), isUnauthenticated);
+    revoked.clear();
+    await verify(token);
+    await tokens.stop();
   });
 });
 

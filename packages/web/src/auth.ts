@@ -20,6 +20,8 @@ export type AuthenticationOptions = {
   log?: Logger;
   /** Instead of fetching jwksUrl: identity has its keys at hand. */
   keys?: KeySource;
+  /** What is void although it has not ended: asked for every token, also one that is remembered. */
+  isRevoked?: (principal: Principal) => boolean;
   /** When keys are fetched again; see jwks.ts. */
   keyOptions?: Omit<KeySourceOptions, 'jwksUrl'>;
 };
@@ -27,6 +29,8 @@ export type AuthenticationOptions = {
 export type Authentication = {
   /** Throws Problem `unauthenticated`, or `unavailable` while the keys to judge by were never reached. */
   verify(token: string): Promise<Principal>;
+  /** Whether the key of a token that was verified has been taken back since: what is open by it is to be closed. */
+  isWithdrawn(principal: Principal): boolean;
   /** Lets only callers with a valid bearer token pass. */
   required: RequestHandler;
 };
@@ -40,11 +44,19 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   const keys = options.keys ?? createKeySource({ jwksUrl, ...options.keyOptions });
   const known = createTokenCache();
 
+  const isRevoked = options.isRevoked ?? (() => false);
+  const remembered = (token: string): Principal | undefined => {
+    const principal = known.get(token);
+    if (principal === undefined || isRevoked(principal)) return undefined;
+    return keys.stateOf(principal.key_id ?? '') === 'there' ? principal : undefined;
+  };
+
   const verify = async (token: string): Promise<Principal> => {
-    const cached = known.get(token);
+    const cached = remembered(token);
     if (cached !== undefined) return cached;
     try {
-      const principal = principalFrom(await verified(token));
+      const principal = await verified(token);
+      if (isRevoked(principal)) throw new errors.JWTInvalid('revoked');
       known.set(token, principal);
       return principal;
     } catch (error) {
@@ -57,9 +69,9 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     }
   };
 
-  const verified = async (token: string): Promise<JWTPayload> => {
+  const verified = async (token: string): Promise<Principal> => {
     if (token.length > tokenLengthMax) throw new errors.JWTInvalid('too long');
-    const { payload } = await jwtVerify(
+    const { payload, protectedHeader } = await jwtVerify(
       token,
       async (header, jws) => {
         const key = await keys.keyFor(header, jws);
@@ -68,10 +80,14 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       },
       { algorithms: ['ES256'], typ: 'at+jwt', issuer, audience, requiredClaims },
     );
-    return payload;
+    return { ...principalFrom(payload), ...(protectedHeader.kid && { key_id: protectedHeader.kid }) };
   };
 
-  return { verify, required: bearerRequired(verify, known.get) };
+  return {
+    verify,
+    isWithdrawn: ({ key_id }) => key_id !== undefined && keys.stateOf(key_id) === 'withdrawn',
+    required: bearerRequired(verify, remembered),
+  };
 }
 
 /** The caller of a request that `required` let pass. */

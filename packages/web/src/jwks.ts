@@ -10,6 +10,11 @@ import {
 export type KeySource = {
   /** The key for a token's header, or undefined when none has that kid. Throws KeysUnavailableError. */
   keyFor(header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey | undefined>;
+  /**
+   * Whether a key that was there once still is: `unknown` when the set is so old that it has to be read first, by keyFor.
+   * Asked for each token that is remembered, so that a withdrawn key's tokens end too.
+   */
+  stateOf(kid: string): 'there' | 'withdrawn' | 'unknown';
 };
 
 /** No key was ever fetched: no token can be judged, which is nobody's fault but ours. */
@@ -19,7 +24,7 @@ export class KeysUnavailableError extends Error {
 
 export type KeySourceOptions = {
   jwksUrl: string;
-  /** After this long the set is refreshed beside the next use, so that a withdrawn key goes. */
+  /** After so long the set is read again beside the next use, after twice as long before it: a withdrawn key goes. */
   refreshAfterMs?: number;
   /** At most one fetch in this time for unknown kids: anybody can invent those. */
   cooldownMs?: number;
@@ -29,7 +34,7 @@ export type KeySourceOptions = {
 type KeySet = { kids: ReadonlySet<string>; find: ReturnType<typeof createLocalJWKSet>; fetchedAt: number };
 
 export function createKeySource(options: KeySourceOptions): KeySource {
-  const { jwksUrl, refreshAfterMs = 300_000, cooldownMs = 5_000, now = Date.now } = options;
+  const { jwksUrl, refreshAfterMs = 15_000, cooldownMs = 5_000, now = Date.now } = options;
   let keys: KeySet | undefined;
   let failure: unknown;
   let triedAt = Number.NEGATIVE_INFINITY;
@@ -39,6 +44,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     triedAt = now();
     try {
       keys = { ...(await readKeySet(jwksUrl)), fetchedAt: now() };
+      failure = undefined;
     } catch (error) {
       failure = error;
     } finally {
@@ -50,6 +56,13 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     return running ?? Promise.resolve();
   };
 
+  /** Begins to read an old set anew; true for one so old that its answer counts. While identity is away nobody waits. */
+  const mustWait = ({ fetchedAt }: KeySet): boolean => {
+    const ageMs = now() - fetchedAt;
+    if (ageMs >= refreshAfterMs) void refresh(cooldownMs);
+    return ageMs >= 2 * refreshAfterMs && running !== undefined && failure === undefined;
+  };
+
   return {
     async keyFor(header, token) {
       const { kid } = header;
@@ -57,9 +70,15 @@ export function createKeySource(options: KeySourceOptions): KeySource {
       // Without any key every caller waits, so try often; identity is probably just starting.
       if (keys === undefined) await refresh(Math.min(cooldownMs, 500));
       else if (!keys.kids.has(kid)) await refresh(cooldownMs);
-      else if (now() - keys.fetchedAt >= refreshAfterMs) void refresh(cooldownMs);
+      else if (mustWait(keys)) await running;
       if (keys === undefined) throw new KeysUnavailableError('No signing keys', { cause: failure });
       return keys.kids.has(kid) ? await keys.find(header, token) : undefined;
+    },
+    stateOf(kid) {
+      if (keys === undefined) return 'unknown';
+      const isOld = mustWait(keys);
+      if (!keys.kids.has(kid)) return 'withdrawn';
+      return isOld ? 'unknown' : 'there';
     },
   };
 }

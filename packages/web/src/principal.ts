@@ -9,6 +9,8 @@ export type Principal = {
   roles: Role[];
   session_id: string;
   token_id: string;
+  /** The key that signed the token (kid); absent where none was verified. */
+  key_id?: string;
   /** When the token was made, in ms since 1970. */
   issued_at: number;
   /** When it ends, in ms since 1970. */

@@ -17,7 +17,7 @@ import { createKafka } from '@ragline/streams/kafka-client';
 import { startProducer } from '@ragline/streams/producer';
 import { createApi } from '@ragline/web/api';
 import { createApp } from '@ragline/web/app';
-import { createAuthentication } from '@ragline/web/auth';
+import { createAuthentication, type Principal } from '@ragline/web/auth';
 import { startServer } from '@ragline/web/server';
 import { readConfig } from './config.ts';
 import { createEmbedders } from './embedding/embedders.ts';
@@ -62,7 +62,9 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const { databaseUrl: url, databasePool: max } = config;
   const pool = own(createPool({ url, max, applicationName: instance, log, metrics }), (it) => it.end());
   const { jwksUrl, tokenIssuer: issuer, tokenAudience: audience } = config;
-  const authentication = createAuthentication({ jwksUrl, issuer, audience, log });
+  // The reading side knows what is revoked; REST asks it.
+  const isRevoked = (principal: Principal): boolean => live.admission.isRevoked(principal);
+  const authentication = createAuthentication({ jwksUrl, issuer, audience, log, isRevoked });
   const kafka = createKafka({ ...config.kafka, clientId: instance, log });
   const codec = createCodec({ registryUrl: config.registryUrl });
   const openTurns = {

@@ -95,6 +95,7 @@ export async function startKeyRing({
     publicKeys: () => ({ keys: keys.map(({ public_jwk }) => public_jwk) }),
     source: {
       keyFor: async ({ kid }) => keys.find((key) => key.kid === kid)?.publicKey,
+      stateOf: (kid) => (keys.some((key) => key.kid === kid) ? 'there' : 'withdrawn'),
     },
     stop: () => clearInterval(timer),
   };

@@ -52,22 +52,11 @@ export function keyStore(pool: Pool) {
      * Returns the kid that signs now; undefined when no next key was there.
      */
     async rotateNow({ withdraw }: { withdraw: boolean }): Promise<string | undefined> {
-      return inTransaction(pool, async (client) => {
-        await client.query('SELECT pg_advisory_xact_lock($1)', [planningLock]);
-        const { rows } = await client.query<{ kid: string }>(
-          `UPDATE identity.signing_key SET signs_from = clock_timestamp() WHERE kid =
-             (SELECT kid FROM identity.signing_key WHERE signs_from > clock_timestamp() ORDER BY signs_from, kid LIMIT 1)
-           RETURNING kid`,
-        );
-        const [next] = rows;
-        if (next !== undefined && withdraw) {
-          await client.query(
-            'DELETE FROM identity.signing_key WHERE signs_from <= clock_timestamp() AND kid <> $1',
-            [next.kid],
-          );
-        }
-        return next?.kid;
-      });
+      const { rows } = await pool.query<{ kid: string | null }>(
+        'SELECT identity.rotate_signing_key($1) AS kid',
+        [withdraw],
+      );
+      return rows[0]?.kid ?? undefined;
     },
   };
 }

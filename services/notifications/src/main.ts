@@ -19,7 +19,7 @@ import { createKafka } from '@ragline/streams/kafka-client';
 import { startProducer } from '@ragline/streams/producer';
 import { createApi } from '@ragline/web/api';
 import { createApp } from '@ragline/web/app';
-import { createAuthentication } from '@ragline/web/auth';
+import { createAuthentication, type Principal } from '@ragline/web/auth';
 import { startServer } from '@ragline/web/server';
 import { readConfig } from './config.ts';
 import { groupId, keepNotifications } from './consumer.ts';
@@ -55,7 +55,9 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const recent = createRecent();
   const kafka = createKafka({ ...config.kafka, clientId: instance, log });
   const { jwksUrl, tokenIssuer: issuer, tokenAudience: audience } = config;
-  const authentication = createAuthentication({ jwksUrl, issuer, audience, log });
+  // The live plane reads what is revoked; REST asks it.
+  const isRevoked = (principal: Principal): boolean => live.isRevoked(principal);
+  const authentication = createAuthentication({ jwksUrl, issuer, audience, log, isRevoked });
 
   const live = own(
     await startLivePlane({

@@ -20,6 +20,7 @@ import { watchBacklog } from './backlog.ts';
 import { buildApp } from './build.ts';
 import { configFaults, readConfig } from './config.ts';
 import { startHousekeeping } from './maintenance.ts';
+import { followRevocations } from './revoked.ts';
 import { connectSharedCache } from './shared-cache.ts';
 
 const config = readConfig(process.env);
@@ -63,11 +64,14 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     (it) => it.stop(),
   );
 
+  const codec = createCodec({ registryUrl: config.registryUrl });
+  const { kafka } = config;
+  const { isRevoked } = own(followRevocations({ kafka, clientId: instance, codec, log }), (it) => it.stop());
   const app = await buildApp({
     pool,
-    codec: createCodec({ registryUrl: config.registryUrl }),
+    codec,
     shared,
-    authentication: createAuthentication({ ...config, log }),
+    authentication: createAuthentication({ ...config, log, isRevoked }),
     backlog,
     position: () => position.header(),
     quoteSecret: config.quoteSecret,

@@ -16,6 +16,7 @@ export type Quotas = { perUser: number; perTenant: number; resumesPerUser?: numb
 type Reader = { principal: Principal; end: () => void; timer: NodeJS.Timeout };
 
 const pruneMs = 60_000;
+const sweepMs = 1_000;
 
 /** Begins to read the revocations at once, from their beginning. */
 export function startAdmission(options: {
@@ -24,10 +25,12 @@ export function startAdmission(options: {
   codec: Pick<Codec, 'decode'>;
   quotas: Quotas;
   log: Logger;
+  /** Whether the key that signed a reader's token was taken back. */
+  isWithdrawn?: ((principal: Principal) => boolean) | undefined;
   /** identity.revocations.v1, unless a test has its own. */
   topic?: string;
 }) {
-  const { kafka, clientId, codec, quotas, log, topic = topics.revocations.name } = options;
+  const { kafka, clientId, codec, quotas, log, isWithdrawn, topic = topics.revocations.name } = options;
   const revocations = createRevocations({ now: Date.now });
   const byTenant = new Map<string, Map<string, Set<Reader>>>();
 
@@ -61,6 +64,13 @@ export function startAdmission(options: {
     log,
   });
   const timer = setInterval(() => revocations.prune(), pruneMs);
+  const sweeping = setInterval(endWithdrawn, sweepMs);
+
+  function endWithdrawn(): void {
+    if (isWithdrawn === undefined) return;
+    const readers = [...byTenant.values()].flatMap((users) => [...users.values()].flatMap((own) => [...own]));
+    for (const { principal, end } of readers) if (isWithdrawn(principal)) end();
+  }
 
   function requireRoom({ tenant_id, user_id }: Principal): void {
     const users = byTenant.get(tenant_id);
@@ -113,6 +123,7 @@ export function startAdmission(options: {
 
     async stop(): Promise<void> {
       clearInterval(timer);
+      clearInterval(sweeping);
       await tail.stop();
     },
   };

@@ -26,7 +26,7 @@ export type LiveOptions = {
   clientId: string;
   codec: Pick<Codec, 'decode'>;
   cursorKeys: string;
-  authentication: Pick<Authentication, 'verify'>;
+  authentication: Pick<Authentication, 'verify'> & Partial<Pick<Authentication, 'isWithdrawn'>>;
   identityUrl: string;
   allowedOrigins: string[];
   requests: TurnRequests;
@@ -56,7 +56,13 @@ export function startLive(options: LiveOptions) {
   const quotas = rateLimits ? options.quotas : noQuotas;
   const { resumesPerUser: resumesOfUserMax } = quotas;
   const feed = startFeed({ ...options, resumesOfUserMax, ...(topics && { topic: topics.events }) });
-  const admission = startAdmission({ ...options, quotas, ...(topics && { topic: topics.revocations }) });
+  const { isWithdrawn } = options.authentication;
+  const admission = startAdmission({
+    ...options,
+    quotas,
+    isWithdrawn,
+    ...(topics && { topic: topics.revocations }),
+  });
   const limits = rateLimits ? options.budgets : { tenantTokens: 0, userTokens: 0 };
   const budgets = createBudgets(limits);
   const credentials = createCredentials({ ...options, revocations: admission, cookieName: eventsCookie });

@@ -36,6 +36,8 @@ export function createConnections(parts: {
   heartbeatMs: number;
   now: () => number;
   slowMs?: number;
+  /** Whether the key that signed a connection's token was taken back. */
+  isWithdrawn?: ((principal: Principal) => boolean) | undefined;
 }) {
   const { core, quotas, heartbeatMs, now } = parts;
   const all = new Set<Connection>();
@@ -120,7 +122,8 @@ export function createConnections(parts: {
       for (const connection of all) {
         const { outlet, principal } = connection;
         if (!outlet.isOpen) continue;
-        if (principal.expires_at <= at) close(connection, 'unauthenticated');
+        if (principal.expires_at <= at || parts.isWithdrawn?.(principal))
+          close(connection, 'unauthenticated');
         else if (outlet.blockedSince !== undefined && at - outlet.blockedSince > (parts.slowMs ?? slowMs)) {
           close(connection, 'tooSlow');
         } else {

@@ -35,7 +35,7 @@ export type LivePlaneOptions = {
   kafka: KafkaAccess;
   clientId: string;
   instance: string;
-  authentication: Pick<Authentication, 'verify'>;
+  authentication: Pick<Authentication, 'verify'> & Partial<Pick<Authentication, 'isWithdrawn'>>;
   codec: Pick<Codec, 'decode' | 'decodeSync'>;
   /** The setting CURSOR_KEYS; see createCursorSealer. */
   cursorKeys: string;
@@ -82,6 +82,8 @@ export type LivePlane = {
   handles(req: IncomingMessage): boolean;
   sse(req: IncomingMessage, res: ServerResponse): void;
   upgrade: ReturnType<typeof createSockets>['upgrade'];
+  /** Whether a token is void although it has not ended. */
+  isRevoked: ReturnType<typeof createRevocations>['isRevoked'];
   /** undefined when this instance has not seen it, or no longer remembers. */
   traceOf(eventId: string): LiveTrace | undefined;
   /** Sends everyone elsewhere, then stops reading. */
@@ -138,7 +140,7 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
   const quotas = rateLimits ? (options.quotas ?? defaultQuotas) : unlimited;
   const { slowMs, holdMs } = options;
   const connections = createConnections({
-    ...{ core, quotas, heartbeatMs, now },
+    ...{ core, quotas, heartbeatMs, now, isWithdrawn: options.authentication.isWithdrawn },
     ...(slowMs === undefined ? {} : { slowMs }),
   });
 
@@ -228,6 +230,7 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
   );
 
   return {
+    isRevoked: revocations.isRevoked,
     handles: streams.handles,
     sse: streams.stream,
     upgrade: sockets.upgrade,
