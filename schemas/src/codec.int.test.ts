@@ -44,7 +44,10 @@ describe('the codec and a real registry', function () {
     const values: SchemaValues = {
       order_v1: anOrderEvent(),
       catalog_v1: { ...shared, event_type: 'product_changed', actor_id: user_id, product, document: null },
-      notification_v1: { ...head, event_type: 'notification_created', audience: 'staff', notification },
+      notification_v1: {
+        ...{ ...head, event_type: 'notification_created', audience: 'staff', notification },
+        ...{ while_staff: false, preferences: { version: 1, quiet_hours: null } },
+      },
       revocation_v1: { ...head, event_type: 'user_revoked', session_id: null, valid_until: now },
       dead_letter_v1: aDeadLetterEvent(),
       chat_request_v1: aChatRequest(),

@@ -27,6 +27,10 @@ import { addRoutes } from './http.ts';
 import { startLivePlane } from './live/plane.ts';
 import { keepHouse } from './maintenance.ts';
 import { memoized } from './memoized.ts';
+import { createPreferenceBook } from './preferences/book.ts';
+import { addPreferenceRoutes } from './preferences/http.ts';
+import { startDigests } from './preferences/scheduler.ts';
+import { preferenceStore } from './preferences/store.ts';
 import { readerOf } from './reader.ts';
 import { createRecent } from './recent.ts';
 import { notificationStore } from './store.ts';
@@ -48,10 +52,10 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const { databaseUrl: url, databasePool: max } = config;
   const pool = own(createPool({ url, max, applicationName: instance, log, metrics }), (it) => it.end());
   const codec = createCodec({ registryUrl: config.registryUrl });
-  const store = notificationStore(
-    pool,
-    memoized(() => codec.encoder('notification_v1')),
-  );
+  const encoder = memoized(() => codec.encoder('notification_v1'));
+  const store = notificationStore(pool, encoder);
+  const preferences = preferenceStore(pool, encoder);
+  const book = createPreferenceBook({ store: preferences, log, now: Date.now });
   const recent = createRecent();
   const kafka = createKafka({ ...config.kafka, clientId: instance, log });
   const { jwksUrl, tokenIssuer: issuer, tokenAudience: audience } = config;
@@ -75,6 +79,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
       tracing: config.otlpEndpoint !== undefined,
       markRead: async (principal, id) =>
         (await store.markRead(readerOf(principal), id)) === undefined ? 'not_found' : 'read',
+      preferences: book,
       log,
       metrics,
       health,
@@ -96,9 +101,11 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   );
   const api = createApi({ title: 'RAGline notifications', authentication });
   addRoutes({ api, store, traceOf: traceFrom({ instance, live: live.traceOf, recent, store, webhooks }) });
+  addPreferenceRoutes({ api, store: preferences, onChanged: book.put });
   webhooks.addRoutes(api);
   const { app } = createApp({ service: 'notifications', log, metrics, health, api });
   health.check('postgres', async () => void (await pool.query('SELECT 1')));
+  own(startDigests({ pool, encoder, log, metrics }), (it) => it.stop());
   own(
     every(housekeepingMs, async () => {
       await keepHouse(pool);

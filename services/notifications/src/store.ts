@@ -1,12 +1,12 @@
 /** Notifications and who read them; each change is also an event in the outbox, in the same transaction. */
-import { appendOutbox, type OutboxRow } from '@ragline/postgres/outbox';
+import { appendOutbox } from '@ragline/postgres/outbox';
 import { type Client, inTenant, inTransaction, type Pool, setTenant } from '@ragline/postgres/pool';
 import { currentTraceparent } from '@ragline/runtime/tracing';
-import { topics } from '@ragline/schemas/topics';
 import type { NotificationEvent } from '@ragline/schemas/types.generated';
 import { fateOf } from '@ragline/streams/inbox';
 import type { NewNotification } from './domain.ts';
 import { createOrderedIds } from './ordered-ids.ts';
+import { type Encode, outboxRow } from './outbox.ts';
 import type { Reader } from './reader.ts';
 
 /** A notification as its reader sees it. */
@@ -28,8 +28,6 @@ export type NotificationStore = ReturnType<typeof notificationStore>;
 type Row = Omit<Notification, 'read_at' | 'created_at'> & { read_at: Date | null; created_at: Date };
 
 const nextId = createOrderedIds(Date.now);
-
-type Encode = (event: NotificationEvent) => Buffer;
 
 /** @param encoder gives the encoder of `notification_v1`; asked before a transaction begins, since it may have to wait */
 export function notificationStore(pool: Pool, encoder: () => Promise<Encode>) {
@@ -125,20 +123,24 @@ export function notificationStore(pool: Pool, encoder: () => Promise<Encode>) {
   };
 }
 
-// What a reader may see: his own, and, as staff, what is for staff since his account was made. Both ids are UUIDv7,
-// which begin with their time, so that comparing them tells, by the index alone.
-const isOwn = `n.tenant_id = $1 AND n.audience = 'user' AND n.user_id = $2`;
-const isForStaff = `n.tenant_id = $1 AND n.audience = 'staff' AND $3
+// What a reader may see: his own (digests of what is for staff only while he is), and, as staff, what is for staff since
+// his account was made. Both ids are UUIDv7, which begin with their time, so that comparing them tells, by the index alone.
+export const isOwn = `n.tenant_id = $1 AND n.audience = 'user' AND n.user_id = $2 AND (NOT n.while_staff OR $3)`;
+export const isForStaff = `n.tenant_id = $1 AND n.audience = 'staff' AND $3
   AND n.id > CASE uuid_extract_version($2) WHEN 7 THEN $2 ELSE '00000000-0000-0000-0000-000000000000' END`;
 const markOf = (column: string) => `(
   SELECT ${column} FROM notifications.notification_read r
    WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.notification_id = n.id)`;
 
+// What his preferences leave out of his list; asked once a statement.
+const isListed = `n.kind <> ALL (coalesce(
+  (SELECT p.unlisted FROM notifications.preference p WHERE p.tenant_id = $1 AND p.user_id = $2), '{}'))`;
+
 // Each side is cut by itself, and marks are looked up row by row: joined first, a page would cost as much as all rows.
 const pageOf = (visible: string) => `(
   SELECT n.id, n.kind, n.event_id, n.order_id, n.title, ${markOf('r.read_at')} AS read_at, n.created_at
     FROM notifications.notification n
-   WHERE ${visible}
+   WHERE ${visible} AND ${isListed}
      AND ($4::uuid IS NULL OR n.id < $4)
      AND ($5::boolean IS NULL OR NOT EXISTS ${markOf('')} = $5)
    ORDER BY n.id DESC
@@ -170,17 +172,20 @@ const markAllReadSql = `
   ON CONFLICT DO NOTHING`;
 
 async function keepOfTenant(client: Client, notices: readonly Notice[], encode: Encode): Promise<void> {
-  const createdAt = new Date();
   const made = notices.flatMap(({ notifications, traceparent }) =>
     notifications.map((it) => ({ ...it, id: nextId(), traceparent })),
   );
   if (made.length === 0) return;
-  await client.query({
+  // The time is the database's: digests and preferences are judged by it, whatever the clocks of instances show.
+  const { rows: kept } = await client.query<{ created_at: Date }>({
     name: 'notifications_keep',
-    text: `INSERT INTO notifications.notification
+    text: `WITH clock AS MATERIALIZED (SELECT date_trunc('milliseconds', clock_timestamp()) AS at)
+           INSERT INTO notifications.notification
              (id, tenant_id, audience, user_id, kind, event_id, order_id, title, created_at)
-           SELECT *, $9::timestamptz
-             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::text[])`,
+           SELECT made.*, clock.at
+             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::text[]) made,
+                  clock
+           RETURNING created_at`,
     values: [
       made.map(({ id }) => id),
       made.map(({ tenant_id }) => tenant_id),
@@ -190,12 +195,11 @@ async function keepOfTenant(client: Client, notices: readonly Notice[], encode: 
       made.map(({ event_id }) => event_id),
       made.map(({ order_id }) => order_id),
       made.map(({ title }) => title),
-      createdAt,
     ],
   });
+  const created_at = (kept[0]?.created_at ?? new Date()).toISOString();
   const rows = made.map(({ traceparent, audience, user_id, tenant_id, ...it }) => {
     const { id, kind, event_id, order_id, title } = it;
-    const created_at = createdAt.toISOString();
     const event: NotificationEvent = {
       event_id: nextId(),
       event_type: 'notification_created',
@@ -203,6 +207,8 @@ async function keepOfTenant(client: Client, notices: readonly Notice[], encode: 
       tenant_id,
       user_id: user_id ?? '',
       audience,
+      while_staff: false,
+      preferences: null,
       notification: { id, kind, event_id, order_id, title, read_at: null, created_at },
     };
     return outboxRow(event, traceparent, encode);
@@ -218,27 +224,15 @@ function readEvent(reader: Reader, notification: Notification | null): Notificat
     tenant_id: reader.tenant_id,
     user_id: reader.user_id,
     audience: 'user',
+    // A digest of staff is read by him alone, and the mark is his.
+    while_staff: false,
+    preferences: null,
     notification,
   };
 }
 
 async function publish(client: Client, event: NotificationEvent, encode: Encode): Promise<void> {
   await appendOutbox(client, 'notifications', [outboxRow(event, currentTraceparent(), encode)]);
-}
-
-function outboxRow(event: NotificationEvent, traceparent: string, encode: Encode): OutboxRow {
-  const { event_id, event_type, tenant_id, user_id, audience } = event;
-  return {
-    id: event_id,
-    topic: topics.notifications.name,
-    // What is for staff has no user; the tenant keeps it in order.
-    key: audience === 'staff' ? tenant_id : user_id,
-    event_type,
-    tenant_id,
-    user_id,
-    traceparent,
-    payload: encode(event),
-  };
 }
 
 function notificationOf({ id, kind, event_id, order_id, title, read_at, created_at }: Row): Notification {

@@ -113,6 +113,8 @@ export function createCatchup(parts: {
   function frameOf(subscription: Subscription, entry: Entry, behind: Vector): Buffer | undefined {
     const selector = entitling(subscription, entry);
     if (selector === undefined || !fanout.ready(entry)) return undefined;
+    // Like what it may not have: passed over, never a gap.
+    if (subscription.filter?.admits(entry) === false) return undefined;
     const vector = behind[entry.topic];
     if (vector === undefined) return undefined;
     vector[entry.partition] = entry.offset + 1;

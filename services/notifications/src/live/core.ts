@@ -12,6 +12,7 @@ import { newLiveStats } from './live-stats.ts';
 import { createReplayer } from './replayer.ts';
 import { createRing } from './ring.ts';
 import {
+  type Filter,
   newSubscription,
   type Outlet,
   type Selector,
@@ -32,6 +33,13 @@ export const defaultLimits: LiveLimits = {
   ringEntries: 200_000,
   softLimitBytes: 64 * 1024,
   sliceWrites: 1_000,
+};
+
+export type SubscribeHow = {
+  since: string | undefined;
+  /** What to do with a text that was never sealed here. */
+  onBadCursor: 'refuse' | 'gap';
+  filter?: Filter | undefined;
 };
 
 export type LiveCore = ReturnType<typeof createLiveCore>;
@@ -114,17 +122,20 @@ export function createLiveCore(parts: {
 
     /**
      * Subscribes from now, or from a cursor. The cursor gives a place, never rights. A cursor of another epoch is
-     * told as a gap. `onBadCursor`: what to do with a text that was never sealed here.
+     * told as a gap. The filter is the core's from here on, which releases it at the end.
      */
     subscribe(
       outlet: Outlet,
       tenant: string,
       selectors: readonly Selector[],
-      { since, onBadCursor }: { since: string | undefined; onBadCursor: 'refuse' | 'gap' },
+      { since, onBadCursor, filter }: SubscribeHow,
     ): Subscription | undefined {
-      const subscription = newSubscription(outlet, tenant, selectors);
+      const subscription = newSubscription(outlet, tenant, selectors, filter);
       const positions = since === undefined ? undefined : sealer.open(since);
-      if (since !== undefined && positions === undefined && onBadCursor === 'refuse') return undefined;
+      if (since !== undefined && positions === undefined && onBadCursor === 'refuse') {
+        filter?.release();
+        return undefined;
+      }
       subscriptions.add(subscription);
       if (since === undefined) catchup.begin(subscription);
       else if (positions === undefined) catchup.gap(subscription, 'bad_cursor');
@@ -146,7 +157,7 @@ export function createLiveCore(parts: {
     isCursor: (text: string): boolean => sealer.open(text) !== undefined,
 
     unsubscribe(subscription: Subscription): void {
-      subscriptions.delete(subscription);
+      if (subscriptions.delete(subscription)) subscription.filter?.release();
       catchup.close(subscription);
     },
 

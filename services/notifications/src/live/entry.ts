@@ -27,7 +27,7 @@ export type Entry = {
   content:
     | { state: 'raw'; value: Buffer }
     /** `tail` is the end of the event's JSON, from `,"id"` on. */
-    | { state: 'ready'; tail: Buffer; eventType: string }
+    | { state: 'ready'; tail: Buffer; eventType: string; about: About | undefined }
     /** Shown to nobody: it names another tenant or user inside, or cannot be decoded. */
     | { state: 'hidden'; reason: string };
   bytes: number;
@@ -36,6 +36,9 @@ export type Entry = {
   sockets: number;
   sse: number;
 };
+
+/** A notification that was made: what decides who wants to hear of it. */
+export type About = { kind: string; createdAt: number; whileStaff: boolean };
 
 /** What a decoder gives: the record's value as JSON has it. Throws for what is no event. */
 export type Decode = (value: Buffer) => unknown;
@@ -109,7 +112,17 @@ function contentOf(entry: Entry, raw: Buffer, decode: Decode): Entry['content'] 
   }
   const { event_id: id, event_type: eventType, occurred_at } = value;
   const json = JSON.stringify({ id, event_type: eventType, occurred_at, data: value });
-  return { state: 'ready', tail: Buffer.from(`,${json.slice(1)}`), eventType };
+  return { state: 'ready', tail: Buffer.from(`,${json.slice(1)}`), eventType, about: aboutOf(value) };
+}
+
+function aboutOf(value: EventValue & { notification?: unknown; while_staff?: unknown }): About | undefined {
+  const { event_type, notification, while_staff } = value;
+  if (event_type !== 'notification_created' || typeof notification !== 'object' || notification === null) {
+    return undefined;
+  }
+  const { kind, created_at }: Partial<Record<string, unknown>> = { ...notification };
+  if (typeof kind !== 'string' || typeof created_at !== 'string') return undefined;
+  return { kind, createdAt: Date.parse(created_at), whileStaff: while_staff === true };
 }
 
 type EventValue = Record<'event_id' | 'event_type' | 'occurred_at' | 'tenant_id' | 'user_id', string>;

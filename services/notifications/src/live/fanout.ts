@@ -86,17 +86,19 @@ export function createFanout(parts: {
           if (audience.pending.length === 0) touched.push(audience);
           audience.pending.push(frame);
         }
+        let count = audience.members.size;
         for (const subscription of audience.gatherers) {
+          if (subscription.filter?.admits(entry) === false) continue;
           if (subscription.pending.length === 0) gathering.push(subscription);
           subscription.pending.push(frame);
+          count += 1;
         }
-        const count = audience.members.size + audience.gatherers.size;
         if (audience.format === 'ws') entry.sockets += count;
         else entry.sse += count;
         stats.deliveries[audience.format] += count;
       }
     }
-    delivered.push(entry);
+    if (entry.sockets + entry.sse > 0) delivered.push(entry);
   }
 
   function frameFor(

@@ -12,7 +12,10 @@ export type Audience = {
   /** Audiences with the same variant take the same frame, in whatever group. */
   readonly variant: string;
   readonly members: Set<Subscription>;
-  /** Members with several selectors: their frames are gathered by subscription, to keep the order of their cursors. */
+  /**
+   * Members with several selectors, whose frames are gathered by subscription to keep the order of their cursors; and
+   * those with a filter, who do not all get the same.
+   */
   readonly gatherers: Set<Subscription>;
   pending: Buffer[];
 };
@@ -44,7 +47,8 @@ export function createGroups() {
         const groups = topics[selector.topic];
         if (groups === undefined) continue;
         const audience = audienceOf(groupOf(groups, selector), subscription, selector);
-        (subscription.selectors.length > 1 ? audience.gatherers : audience.members).add(subscription);
+        const isApart = subscription.selectors.length > 1 || subscription.filter !== undefined;
+        (isApart ? audience.gatherers : audience.members).add(subscription);
       }
     },
 

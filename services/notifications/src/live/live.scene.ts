@@ -141,6 +141,8 @@ export async function startScene({ partitions = 3 }: { partitions?: number } = {
         ...envelope('notification_created', tenant, user),
         event_type: 'notification_created',
         audience: user === '' ? 'staff' : 'user',
+        while_staff: false,
+        preferences: null,
         notification: null,
       };
       await send(topics.notifications, user || tenant, encodeNotification(event), headersOf(event));

@@ -5,7 +5,7 @@ import type { Credentials } from '@ragline/web/credentials';
 import { Problem } from '@ragline/web/problems';
 import { type Channel, selectorsOf } from './channels.ts';
 import type { Connection, Connections } from './connections.ts';
-import type { LiveCore } from './core.ts';
+import type { LiveCore, SubscribeHow } from './core.ts';
 import { type ClientMessage, clientMessageFrom, type ErrorCode, type MessageId } from './protocol.ts';
 import type { Subscribing } from './subscribing.ts';
 
@@ -38,7 +38,7 @@ export function subscribe(
   core: LiveCore,
   connection: Connection,
   channel: Channel,
-  how: { since: string | undefined; onBadCursor: 'refuse' | 'gap' },
+  how: SubscribeHow,
 ): boolean {
   const { outlet, principal, subscriptions } = connection;
   const before = subscriptions.get(channel.name);
@@ -87,7 +87,8 @@ export function createReceiver(parts: MessageParts, connection: Connection, toke
     if (since !== undefined && !core.isCursor(since)) return error(id, 'malformed');
     // Before the first event.
     ok(id);
-    subscribe(core, connection, channel, { since, onBadCursor: 'refuse' });
+    const filter = subscribing.filterOf(connection, [channel]);
+    subscribe(core, connection, channel, { since, onBadCursor: 'refuse', filter });
   }
 
   function onUnsubscribe({ id, channel }: Message<'unsubscribe'>): void {

@@ -29,7 +29,7 @@ import { subscriptionsMax } from './protocol.ts';
 import { createSchemaCache } from './schema-cache.ts';
 import { createSockets } from './sockets.ts';
 import { createStreams, streamCookieAt } from './sse.ts';
-import { createSubscribing, lookupAt } from './subscribing.ts';
+import { createSubscribing, lookupAt, type Wants } from './subscribing.ts';
 
 export type LivePlaneOptions = {
   kafka: KafkaAccess;
@@ -50,6 +50,8 @@ export type LivePlaneOptions = {
   /** Whether spans are sent anywhere. */
   tracing: boolean;
   markRead: MarkRead;
+  /** undefined: everyone is told everything. */
+  preferences?: LivePreferences;
   log: Logger;
   metrics: Metrics;
   health: Health;
@@ -64,6 +66,14 @@ export type LivePlaneOptions = {
   limits?: Partial<LiveLimits>;
   /** Other names than those of schemas/topics.ts; tests have topics of their own. */
   topics?: { orders: string; notifications: string; conversations: string; revocations: string };
+};
+
+export type LivePreferences = Wants & {
+  /** Takes what a record says of somebody's preferences. */
+  changed(value: unknown): void;
+  /** Records may have been missed. */
+  refresh(): void;
+  sweep(): void;
 };
 
 /** Where an event was on this instance. Times are RFC 3339. */
@@ -97,7 +107,7 @@ const sweepMs = 1_000;
 /** Begins to read at once and serves when it has read up to the end: see health check `live`. */
 export async function startLivePlane(options: LivePlaneOptions): Promise<LivePlane> {
   const { kafka, clientId, instance, codec, log, metrics, health, rateLimits, markRead } = options;
-  const { heartbeatMs = 15_000, graceMs = 2_000 } = options;
+  const { heartbeatMs = 15_000, graceMs = 2_000, preferences } = options;
   const names = options.topics ?? {
     orders: allTopics.orders.name,
     notifications: allTopics.notifications.name,
@@ -156,11 +166,24 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
     }
   }
 
+  function takePreferences(fetched: FetchedPartition[]): void {
+    if (preferences === undefined) return;
+    for (const { topic, records } of fetched) {
+      if (topic !== names.notifications) continue;
+      for (const { value, headers } of records) {
+        // By header: of a thousand records here not one is such a change.
+        const [, type] = headers.find(([name]) => name?.toString('latin1') === 'event_type') ?? [];
+        if (value === null || type?.toString('latin1') !== 'notification_preferences_changed') continue;
+        preferences.changed(decoded(value));
+      }
+    }
+  }
+
   function decoded(bytes: Buffer): unknown {
     try {
       return codec.decodeSync(bytes).value;
     } catch (error) {
-      log.warn('revocation not read', { error });
+      log.warn('record not read', { error });
       return undefined;
     }
   }
@@ -174,12 +197,19 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
       { name: names.revocations, from: 'beginning' },
     ],
     sink: {
-      opened: core.opened,
-      moved: core.moved,
+      opened: (name, at) => {
+        core.opened(name, at);
+        if (at.isRecreated && name === names.notifications) preferences?.refresh();
+      },
+      moved: (name, ...at) => {
+        core.moved(name, ...at);
+        if (name === names.notifications) preferences?.refresh();
+      },
       batch: async (fetched) => {
         await lookUpSchemas(fetched);
-        // First: nobody whose rights have ended gets what came with it.
+        // First: nobody whose rights have ended gets what came with it, nor what he has just muted.
         takeRevocations(fetched);
+        takePreferences(fetched);
         await core.ingest(fetched);
       },
     },
@@ -209,6 +239,7 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
     core,
     lookUpOrder: lookupAt(options.ordersUrl, '/v1/orders'),
     lookUpConversation: lookupAt(options.chatUrl, '/v1/conversations'),
+    preferences,
   });
   const common = { core, connections, credentials, subscribing, isReady, subscriptionsMax, log, now };
   const flood = rateLimits ? { perSecond: 50, burst: 500 } : undefined;
@@ -224,6 +255,7 @@ export async function startLivePlane(options: LivePlaneOptions): Promise<LivePla
     () => {
       connections.sweep();
       revocations.prune();
+      preferences?.sweep();
       published.publish(tail.status(), now());
     },
     Math.min(sweepMs, heartbeatMs / 4),

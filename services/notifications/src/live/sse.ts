@@ -134,7 +134,8 @@ export function createStreams(parts: StreamParts) {
     const since =
       (typeof lastEventId === 'string' && lastEventId) || url.searchParams.get('since') || undefined;
     const selectors = channels.flatMap((channel) => selectorsOf(channel, principal));
-    const how = { since, onBadCursor: 'gap' } as const;
+    const filter = subscribing.filterOf(connection, channels);
+    const how = { since, onBadCursor: 'gap', filter } as const;
     const subscription = core.subscribe(outlet, principal.tenant_id, selectors, how);
     if (subscription !== undefined) connection.subscriptions.set('stream', subscription);
   }

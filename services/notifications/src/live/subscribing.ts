@@ -3,9 +3,17 @@ import type { Principal } from '@ragline/web/auth';
 import { type Channel, channelFrom, conversationsTopic, ordersTopic, selectorsOf } from './channels.ts';
 import type { Connection } from './connections.ts';
 import type { LiveCore } from './core.ts';
+import type { Filter } from './subscription.ts';
 
 /** Says whether the caller may see what has this id; `unknown` when it cannot be found out now. */
 export type Lookup = (id: string, token: string) => Promise<'visible' | 'not_found' | 'unknown'>;
+
+/** What users want to hear of among their notifications. */
+export type Wants = {
+  /** Resolves when it is known what this user wants, or cannot be found out in time. */
+  open(principal: Principal): Promise<void>;
+  watch(principalOf: () => Principal): Filter;
+};
 
 export type Subscribing = ReturnType<typeof createSubscribing>;
 
@@ -13,10 +21,12 @@ export function createSubscribing({
   core,
   lookUpOrder,
   lookUpConversation,
+  preferences,
 }: {
   core: LiveCore;
   lookUpOrder: Lookup;
   lookUpConversation: Lookup;
+  preferences?: Wants | undefined;
 }) {
   /**
    * Whether there is such a channel for the caller. An order or a conversation is looked for among the latest events first;
@@ -43,14 +53,24 @@ export function createSubscribing({
     /** undefined: there is no such channel for this caller. */
     async visibleChannel(name: string, principal: Principal, token: string): Promise<Channel | undefined> {
       const channel = channelFrom(name);
-      return channel !== undefined && (await isVisible(channel, principal, token)) ? channel : undefined;
+      if (channel === undefined || !(await isVisible(channel, principal, token))) return undefined;
+      if (channel.kind === 'notifications') await preferences?.open(principal);
+      return channel;
+    },
+
+    /** What the user of a connection does not want of these channels. */
+    filterOf(connection: Connection, channels: readonly Channel[]): Filter | undefined {
+      if (!channels.some(({ kind }) => kind === 'notifications')) return undefined;
+      return preferences?.watch(() => connection.principal);
     },
 
     /** New rights after a new token, for everything that is subscribed to. */
     reselect(connection: Connection): void {
       for (const [name, subscription] of connection.subscriptions) {
         const channel = channelFrom(name);
-        if (channel !== undefined) core.reselect(subscription, selectorsOf(channel, connection.principal));
+        if (channel === undefined) continue;
+        core.reselect(subscription, selectorsOf(channel, connection.principal));
+        if (channel.kind === 'notifications') void preferences?.open(connection.principal);
       }
     },
   };

@@ -30,6 +30,14 @@ export type Outlet = {
   blockedSince: number | undefined;
 };
 
+/** What a listener does not want, though he may have it. */
+export type Filter = {
+  /** Asked about every record that a selector matches, once it is decoded. */
+  admits(entry: Entry): boolean;
+  /** The subscription is over. */
+  release(): void;
+};
+
 /** By index of the topic: for each partition the next offset that this subscription is owed. */
 export type Vector = (number[] | undefined)[];
 
@@ -37,6 +45,8 @@ export type Subscription = {
   readonly outlet: Outlet;
   readonly tenant: string;
   selectors: readonly Selector[];
+  /** undefined: all that its selectors match. */
+  readonly filter: Filter | undefined;
   /** Indexes of the selectors' topics, ascending, each once: the parts of its cursor. */
   readonly topics: readonly number[];
   /**
@@ -64,11 +74,13 @@ export function newSubscription(
   outlet: Outlet,
   tenant: string,
   selectors: readonly Selector[],
+  filter?: Filter,
 ): Subscription {
   return {
     outlet,
     tenant,
     selectors,
+    filter,
     topics: topicsOf(selectors),
     behind: null,
     waits: 'nothing',
