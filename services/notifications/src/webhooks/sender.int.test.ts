@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomUUIDv7 } from 'node:crypto';
+import { join } from 'node:path';
 import { anOrderEvent } from '@ragline/schemas/samples';
 import { after, afterEach, before, describe, it } from 'mocha';
 import { Webhook } from 'standardwebhooks';
 import { eventually } from '../../../../tests/support/eventually.ts';
-import { openScene, type Scene } from './testing.ts';
+import { stack } from '../../../../tests/support/stack.ts';
+import { openScene, type Scene, testEnv } from './testing.ts';
 
 describe('the sender of webhooks', function () {
   this.timeout(30_000);
@@ -192,6 +195,36 @@ describe('the sender of webhooks', function () {
     const rows = await scene.rows(tenant_id, 'SELECT webhook_id FROM notifications.webhook_delivery');
     assert.deepEqual(rows, [{ webhook_id: wants.id }]);
     assert.notEqual(other.id, wants.id);
+  });
+
+  it('sends again, under the same id, what a process had in hand when it was killed', async () => {
+    const receiver = await scene.aReceiver();
+    receiver.answer('hang');
+    const { id, tenant_id } = await scene.anEndpoint(receiver.url);
+    const url = new URL(stack().databaseUrlOf('ragline_notifications'));
+    url.pathname = `/${scene.database.name}`;
+    const program = join(import.meta.dirname, 'killed.process.ts');
+    const killed = spawn(process.execPath, [program, url.href], {
+      env: { ...process.env, ...testEnv },
+      stdio: 'ignore',
+    });
+    try {
+      await scene.handle([anOrderEvent({ tenant_id })]);
+      await eventually(() => assert.equal(receiver.received.length, 1));
+    } finally {
+      killed.kill('SIGKILL');
+    }
+    receiver.answer({ status: 200 });
+    scene.start();
+    const [delivery] = await settled(tenant_id, id, 1);
+    assert.deepEqual(
+      delivery?.attempts.map(({ error_code }) => error_code),
+      ['interrupted', null],
+    );
+    assert.deepEqual(
+      receiver.received.map(({ headers }) => headers['webhook-id']),
+      [delivery?.id, delivery?.id],
+    );
   });
 
   type Settled = {

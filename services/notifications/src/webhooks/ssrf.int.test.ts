@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import tls from 'node:tls';
 import { anOrderEvent } from '@ragline/schemas/samples';
 import { after, afterEach, before, describe, it } from 'mocha';
@@ -135,19 +138,25 @@ describe('one POST of a webhook', () => {
 
   it('goes to no proxy that the environment names', async () => {
     const [receiver, proxy] = [await startReceiver(), await startReceiver()];
-    const names = ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'NODE_USE_ENV_PROXY'];
-    const before = names.map((name) => [name, process.env[name]] as const);
-    for (const name of names)
-      process.env[name] = name.startsWith('NODE') ? '1' : `http://127.0.0.1:${proxy.port}`;
+    const program = `
+      const { createPost } = await import(${JSON.stringify(join(import.meta.dirname, 'post.ts'))});
+      const post = createPost(${JSON.stringify(rules)});
+      const signal = new AbortController().signal;
+      const result = await post({ url: ${JSON.stringify(receiver.url)}, headers: {}, body: '{}', signal });
+      process.exit(result.status === 204 ? 0 : 1);`;
+    const address = `http://127.0.0.1:${proxy.port}`;
+    const env = {
+      ...process.env,
+      NODE_USE_ENV_PROXY: '1',
+      HTTP_PROXY: address,
+      http_proxy: address,
+      NO_PROXY: '',
+    };
     try {
-      const result = await createPost({ ...rules, resolve: here })({ ...request, url: receiver.url });
-      assert.equal(result.kind === 'answered' && result.status, 204);
-      assert.deepEqual(proxy.received, []);
+      const child = spawn(process.execPath, ['--input-type=module', '-e', program], { env, stdio: 'ignore' });
+      assert.deepEqual((await once(child, 'exit'))[0], 0);
+      assert.deepEqual([receiver.received.length, proxy.received.length], [1, 0]);
     } finally {
-      for (const [name, value] of before) {
-        if (value === undefined) delete process.env[name];
-        else process.env[name] = value;
-      }
       await receiver.stop();
       await proxy.stop();
     }

@@ -25,14 +25,15 @@ import { startWebhooks } from './start.ts';
 
 export type Scene = Awaited<ReturnType<typeof openScene>>;
 
-export const testKeys = '1:a-key-of-the-tests-with-32-characters';
+const testKeys = '1:a-key-of-the-tests-with-32-characters';
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Retries after 50 ms, and this machine may be called. */
-export function testSettings(changes: Partial<WebhookSettings> = {}): WebhookSettings {
-  const env = { WEBHOOK_KEYS: testKeys, WEBHOOK_ALLOW_LOOPBACK: 'on', WEBHOOK_RETRY_DELAYS_MS: '50,50' };
-  return { ...readSettings(env, readWebhookSettings), ...changes };
-}
+export const testEnv = {
+  WEBHOOK_KEYS: testKeys,
+  WEBHOOK_ALLOW_LOOPBACK: 'on',
+  WEBHOOK_RETRY_DELAYS_MS: '50,50',
+};
 
 export async function openScene() {
   const database = await scratchDatabase();
@@ -49,7 +50,7 @@ export async function openScene() {
     start(changes: Partial<WebhookSettings> = {}, options: { resolve?: Resolve } = {}) {
       const store = notificationStore(pool, async () => (event) => Buffer.from(JSON.stringify(event)));
       const metrics = createMetrics({ service: 'test' });
-      const settings = testSettings(changes);
+      const settings = { ...readSettings(testEnv, readWebhookSettings), ...changes };
       const webhooks = startWebhooks({
         pool,
         store,
