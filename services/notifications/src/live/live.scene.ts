@@ -136,14 +136,16 @@ export async function startScene({ partitions = 3 }: { partitions?: number } = {
       return event;
     },
 
-    async notification({ tenant, user }: Whom) {
+    /** One of that kind, made now; without a kind, an event that is about none. */
+    async notification({ tenant, user, kind }: Whom & { kind?: string }) {
+      const envelopeOf = envelope('notification_created', tenant, user);
       const event: NotificationEvent = {
-        ...envelope('notification_created', tenant, user),
+        ...envelopeOf,
         event_type: 'notification_created',
         audience: user === '' ? 'staff' : 'user',
         while_staff: false,
         preferences: null,
-        notification: null,
+        notification: kind === undefined ? null : aNotification(kind, envelopeOf.occurred_at),
       };
       await send(topics.notifications, user || tenant, encodeNotification(event), headersOf(event));
       return event;
@@ -196,6 +198,11 @@ export type Whom = { tenant: string; user: string };
 
 function envelope(event_type: string, tenant_id: string, user_id: string) {
   return { event_id: randomUUIDv7(), event_type, occurred_at: new Date().toISOString(), tenant_id, user_id };
+}
+
+function aNotification(kind: string, created_at: string) {
+  const common = { event_id: randomUUIDv7(), order_id: null, title: 'Of a test', read_at: null };
+  return { id: randomUUIDv7(), kind, ...common, created_at };
 }
 
 function headersOf(event: {
