@@ -58,7 +58,7 @@ describe('what an answer to a webhook means', () => {
 });
 
 describe('the next try of a delivery', () => {
-  const delayOf = (tries: number, random: number, outcome = failed) => {
+  const delayOf = (tries: number, random: number, outcome: Outcome = failed) => {
     const step = nextStep(outcome, tries, rules, () => random);
     return step.state === 'waiting' ? step.delayMs : step.state;
   };
