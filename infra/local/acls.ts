@@ -1,5 +1,5 @@
 /** Who may do what on Kafka: a user for each service, with the rights that its work needs and no others. */
-import { topics } from '@ragline/schemas/topics';
+import { allTopics, topics } from '@ragline/schemas/topics';
 import kafkajs, { type AclEntry } from 'kafkajs';
 import { connectGroup, connectTopics } from './connect.ts';
 import type { kafkaClient } from './kafka.ts';
@@ -171,3 +171,19 @@ export async function ensureAcls(kafka: ReturnType<typeof kafkaClient>, names: T
     await admin.disconnect();
   }
 }
+
+/** Topics with a schema of ours are filled from outboxes, if not by their service; dead letters are written by the group that gives up. */
+export function topicNames(): TopicNames {
+  const letters = allTopics.filter(({ name }) => name.endsWith('.dlq'));
+  return {
+    fromOutbox: allTopics.filter((it) => it.schema !== null && !it.direct).map(({ name }) => name),
+    directOf: Object.fromEntries(
+      allTopics.filter(({ direct }) => direct).map(({ owner }) => [owner, directOf(owner)]),
+    ),
+    ofConnect: allTopics.filter(({ owner }) => owner === 'connect').map(({ name }) => name),
+    deadLettersOf: Object.fromEntries(letters.map(({ name }) => [name.slice(0, -'.dlq'.length), name])),
+  };
+}
+
+const directOf = (service: string): string[] =>
+  allTopics.filter(({ direct, owner }) => direct && owner === service).map(({ name }) => name);

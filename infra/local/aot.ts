@@ -58,8 +58,8 @@ async function trainOne(context: PartContext, name: JvmName, signal: AbortSignal
   try {
     const output = path.join(work, 'cache.aot');
     if (name === 'registry') await run(await registry(school, undefined), output);
-    else if (name === 'kafka') await run(await kafka(school), output, () => makeTopic(school));
-    else await run(await kafka(school), undefined, () => run(trainedConnect(school), output));
+    else if (name === 'kafka') await run(kafka(school), output, () => makeTopic(school));
+    else await run(kafka(school), undefined, () => run(trainedConnect(school), output));
     renameSync(output, target);
   } finally {
     rmSync(work, { recursive: true, force: true });

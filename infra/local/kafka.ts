@@ -17,16 +17,18 @@ export const brokersOf = ({ ports }: Plan): string => `${host}:${ports.kafka}`;
 export const plainLogin = (user: string, password: string, more = ''): string =>
   `org.apache.kafka.common.security.plain.PlainLoginModule required username="${user}" password="${password}"${more};`;
 
-export async function kafka(context: PartContext): Promise<ProcessDefinition> {
+export function kafka(context: PartContext): ProcessDefinition {
   const dir = path.join(context.dataDir, 'kafka');
   const logFile = path.join(context.logsDir, 'kafka.log');
   const config = path.join(dir, 'server.properties');
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  await format(context, dir, logFile);
   return {
     name: 'kafka',
     logFile,
-    command: () => {
+    command: async () => {
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      // Also when it is started again: one that has lost its disk comes back empty, without topics and without rights,
+      // so that nobody writes to it before somebody has followed docs/operations/kafka-lost.md.
+      await format(context, dir, logFile);
       writePrivately(config, properties(serverProperties(context, path.join(dir, 'data'))));
       return jvmCommand(context, {
         name: 'kafka',

@@ -6,8 +6,7 @@
  */
 import path from 'node:path';
 import { ensureDatabase, ensureRoles } from '@ragline/postgres/roles';
-import { allTopics } from '@ragline/schemas/topics';
-import { ensureAcls, type TopicNames } from './acls.ts';
+import { ensureAcls, topicNames } from './acls.ts';
 import { type Addresses, addressesOf, outside } from './addresses.ts';
 import { connect } from './connect.ts';
 import { StartFailure } from './failure.ts';
@@ -123,19 +122,3 @@ async function grantRights(context: PartContext, addresses: Addresses): Promise<
     topicNames(),
   );
 }
-
-/** Topics with a schema of ours are filled from outboxes, if not by their service; dead letters are written by the group that gives up. */
-function topicNames(): TopicNames {
-  const letters = allTopics.filter(({ name }) => name.endsWith('.dlq'));
-  return {
-    fromOutbox: allTopics.filter((it) => it.schema !== null && !it.direct).map(({ name }) => name),
-    directOf: Object.fromEntries(
-      allTopics.filter(({ direct }) => direct).map(({ owner }) => [owner, directOf(owner)]),
-    ),
-    ofConnect: allTopics.filter(({ owner }) => owner === 'connect').map(({ name }) => name),
-    deadLettersOf: Object.fromEntries(letters.map(({ name }) => [name.slice(0, -'.dlq'.length), name])),
-  };
-}
-
-const directOf = (service: string): string[] =>
-  allTopics.filter(({ direct, owner }) => direct && owner === service).map(({ name }) => name);

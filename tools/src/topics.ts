@@ -2,6 +2,8 @@
 import { allTopics, groupTopics, type Topic } from '@ragline/schemas/topics';
 import { delaysFrom, retryTopicsOf, usualDelaysMs } from '@ragline/streams/retry/names';
 import type { Command } from 'commander';
+import { ensureAcls, topicNames } from '../../infra/local/acls.ts';
+import { kafkaClient } from '../../infra/local/kafka.ts';
 import { applyTopics, inspectTopics } from './parts/apply-topics.ts';
 import { kafkaFrom, withAdmin } from './parts/kafka.ts';
 import { duration, print } from './parts/output.ts';
@@ -37,6 +39,17 @@ export function register(program: Command): void {
     .action(async ({ json }: Options) => {
       const kafka = kafkaFrom(await readSettings(), 'ragline-topics');
       print(await withAdmin(kafka, (admin) => applyTopics(admin, allTopics)), json === true);
+    });
+
+  topics
+    .command('rights')
+    .description(
+      'Grants each service on Kafka what its work needs; for a Kafka whose users are named as those of npm start.',
+    )
+    .action(async () => {
+      const settings = await readSettings();
+      const [brokers, user] = [settings.get('KAFKA_BROKERS'), settings.find('KAFKA_USERNAME')];
+      await ensureAcls(kafkaClient(brokers, user, settings.find('KAFKA_PASSWORD')), topicNames());
     });
 
   topics

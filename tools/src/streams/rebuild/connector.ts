@@ -12,6 +12,22 @@ export type ConnectorOptions = {
 };
 
 const settledWithinMs = 60_000;
+const answersWithinMs = 120_000;
+
+/** Waits for a Connect that is just being started. */
+export async function untilConnectAnswers({ connectUrl }: ConnectorOptions): Promise<void> {
+  const ask = connectClient(connectUrl);
+  const until = Date.now() + answersWithinMs;
+  for (;;) {
+    try {
+      await ask('GET', '/connectors');
+      return;
+    } catch (error) {
+      if (Date.now() > until) throw error;
+      await pause(300);
+    }
+  }
+}
 
 /** Stops it and resolves when its task has ended; says how it was: MISSING when Connect knows none. */
 export async function holdConnector({ connectUrl, name }: ConnectorOptions): Promise<string> {

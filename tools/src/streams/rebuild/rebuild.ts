@@ -16,7 +16,13 @@ import { withAdmin } from '../../parts/kafka.ts';
 import { createIdSet } from '../id-set.ts';
 import { type OutboxReader, openOutboxes, type Wanted } from '../outbox-rows.ts';
 import { boundsOf, recordsOf, type TopicBounds } from '../topic-records.ts';
-import { type ConnectorOptions, holdConnector, releaseConnector, restartAtSlot } from './connector.ts';
+import {
+  type ConnectorOptions,
+  holdConnector,
+  releaseConnector,
+  restartAtSlot,
+  untilConnectAnswers,
+} from './connector.ts';
 import { createJudge, type Judge, type Late, type Present } from './plan.ts';
 import { announceAgain, beginTopic, placeAgain, unplaced } from './positions.ts';
 import { produceMissing, type Written } from './produce.ts';
@@ -115,7 +121,8 @@ async function look(options: RebuildOptions, client: TailClient): Promise<Rebuil
 /** Holds the connector and lets it go again, unless something was written that it must not come after. */
 async function held(options: RebuildOptions, client: TailClient, admin: pg.Client): Promise<RebuildReport> {
   const { connector, onProgress = () => {} } = options;
-  onProgress('stopping the connector');
+  onProgress('waiting for Connect, stopping the connector');
+  await untilConnectAnswers(connector);
   const before = await holdConnector(connector);
   const state = { hasChanged: false };
   try {
