@@ -38,8 +38,13 @@ const orders = item(
 );
 const others = [
   item(
-    'a notification was made or read',
-    typed('notification_created', 'notification_read', 'notifications_read_all'),
+    'a notification was made or read, or what you want to hear of was changed',
+    typed(
+      'notification_created',
+      'notification_read',
+      'notifications_read_all',
+      'notification_preferences_changed',
+    ),
     json(reference('LiveNotificationEvent')),
   ),
   item(

@@ -182,7 +182,7 @@ export const serverMessages = {
     eventExamples.order_v1,
   ),
   notificationEvent: event(
-    'A notification was made or read: on `notifications`.',
+    'A notification was made or read, or what its user wants to hear of was changed: on `notifications`.',
     schema('NotificationEventData'),
     'notifications',
     eventExamples.notification_v1,

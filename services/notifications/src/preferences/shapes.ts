@@ -6,6 +6,21 @@ import { type Choice, choiceOf, type Preferences, type Rules } from './rules.ts'
 
 const digestMinutes = { least: 5, most: 1_440 };
 
+const wanted = {
+  events: {
+    order_status_changed: { list: true, live: 'digest' },
+    order_created: { list: false, live: false },
+  },
+  quiet_hours: { from: '22:00', to: '07:00', time_zone: 'Europe/Berlin' },
+  digest_minutes: 15,
+};
+const answered = {
+  ...wanted,
+  events: { ...wanted.events, order_cancelled: { list: true, live: true } },
+  version: 1,
+  updated_at: '2026-11-23T09:30:00.000Z',
+};
+
 const time = z
   .string()
   .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'must be a time as 22:00')
@@ -48,7 +63,8 @@ export const preferencesBody = z
       const message = 'is needed, since a kind waits for the digest';
       issues.addIssue({ code: 'custom', path: ['digest_minutes'], message });
     }
-  });
+  })
+  .meta({ id: 'NewNotificationPreferences', examples: [wanted] });
 
 export const preferencesShape = z
   .object({
@@ -60,7 +76,7 @@ export const preferencesShape = z
     version: z.int().meta({ description: 'Grows with each change; 0 while nothing was ever put.' }),
     updated_at: z.iso.datetime().nullable(),
   })
-  .meta({ id: 'NotificationPreferences' });
+  .meta({ id: 'NotificationPreferences', examples: [answered] });
 
 /** Preferences as their user sees them. */
 export type ShownPreferences = {
