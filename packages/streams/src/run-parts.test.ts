@@ -181,6 +181,8 @@ function aScene({ starts = 0, refusals = 0, gate = Promise.resolve(), floodGuard
   };
   const pool = { query } as unknown as pg.Pool;
   const handling = Promise.withResolvers<string>();
+  // In some scenes nobody waits for it.
+  handling.promise.catch(() => {});
 
   let tried: Work<ConsumedRecord> | undefined;
   const group = aGroup();

@@ -1,12 +1,18 @@
 /** The child processes of the runner: commands and test files, each within a limit of time. */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
-import type { MochaOrder, MochaOutcome } from './mocha.ts';
+import { type ChildProcess, spawn } from 'node:child_process';
 
 const running = new Set<ChildProcess>();
+let stopping = false;
 
 /** Ends what still runs; used when the runner itself is told to stop. */
 export async function stopChildren(): Promise<void> {
+  stopping = true;
   await Promise.all([...running].map((child) => endChild(child)));
+}
+
+/** Whether no more should be started. */
+export function isStopping(): boolean {
+  return stopping;
 }
 
 export type CommandResult = { code: number; output: string };
@@ -26,41 +32,11 @@ export async function runCommand(
   return { code: ended.code, output: chunks.join('') };
 }
 
-export type MochaRun = MochaOrder & { script: string; env: NodeJS.ProcessEnv; withinMs: number };
-
-// After its last test a process has nothing left to do; more than a moment means that something was left behind.
-const exitWithinMs = 5_000;
-
-/** Runs test files in a process of their own; what goes wrong with the process counts as a failure. */
-export async function runMocha({ script, env, withinMs, ...order }: MochaRun): Promise<MochaOutcome> {
-  const child = fork(script, [], { cwd: order.root, env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  let outcome: MochaOutcome | undefined;
-  let leftBehind = false;
-  let leaveTimer: NodeJS.Timeout | undefined;
-  child.on('message', (message: MochaOutcome) => {
-    outcome = message;
-    leaveTimer = setTimeout(() => {
-      leftBehind = true;
-      void endChild(child);
-    }, exitWithinMs);
-  });
-  child.send(order satisfies MochaOrder);
-  const { code, tooLate } = await endOf(child, withinMs);
-  clearTimeout(leaveTimer);
-
-  const fault = tooLate
-    ? `ended after ${withinMs / 1000} s`
-    : leftBehind
-      ? `still alive ${exitWithinMs / 1000} s after its last test: a test left a timer, socket or server behind`
-      : outcome === undefined
-        ? `the process ended with ${code} before its tests did`
-        : undefined;
-  const result = outcome ?? { passed: 0, skipped: 0, failures: [] };
-  if (fault === undefined) return result;
-  return { ...result, failures: [...result.failures, { title: 'the process of the tests', message: fault }] };
-}
-
-async function endOf(child: ChildProcess, withinMs: number): Promise<{ code: number; tooLate: boolean }> {
+/** Waits for the end of a process, and ends it when that takes too long. */
+export async function endOf(
+  child: ChildProcess,
+  withinMs: number,
+): Promise<{ code: number; tooLate: boolean }> {
   let tooLate = false;
   running.add(child);
   const timer = setTimeout(() => {
@@ -76,7 +52,7 @@ async function endOf(child: ChildProcess, withinMs: number): Promise<{ code: num
   return { code: tooLate ? 1 : code, tooLate };
 }
 
-async function endChild(child: ChildProcess): Promise<void> {
+export async function endChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   child.kill('SIGTERM');

@@ -3,11 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generatedUrl, generateTypes } from '@ragline/schemas/generate';
 import type { PhaseName, TestArguments } from './arguments.ts';
-import { runCommand, runMocha } from './child.ts';
+import { runCommand } from './child.ts';
 import { ownEnvironment } from './environment.ts';
 import type { FileKind } from './files.ts';
 import type { MochaOutcome } from './mocha.ts';
+import { planOf } from './plan.ts';
 import type { StackName, TestStacks } from './stack.ts';
+import { runMocha, sumOf } from './workers.ts';
 
 export type PhaseContext = {
   root: string;
@@ -28,8 +30,14 @@ export const phases: Record<PhaseName, Phase> = {
     if (isCurrent) return passedOnce;
     return failedOnce('the generated types are current', 'Mend: npx ragline schemas generate');
   },
-  unit: tests({ kind: 'unit', timeoutMs: 5_000, withinMs: 120_000 }),
-  integration: tests({ kind: 'integration', needs: 'parts', timeoutMs: 60_000, withinMs: 1_200_000 }),
+  unit: tests({ kind: 'unit', workers: 2, timeoutMs: 5_000, withinMs: 120_000 }),
+  integration: tests({
+    kind: 'integration',
+    needs: 'parts',
+    workers: 2,
+    timeoutMs: 60_000,
+    withinMs: 1_200_000,
+  }),
   e2e: tests({ kind: 'e2e', needs: 'stack', timeoutMs: 60_000, withinMs: 300_000 }),
   browser: tests({ kind: 'browser', needs: 'stack', timeoutMs: 60_000, withinMs: 180_000 }),
   // Behind all who need the sample data: what it tries on the API changes them.
@@ -58,23 +66,28 @@ type TestsOptions = {
   kind: FileKind;
   /** `own`: the tests start stacks of their own, so the shared one makes room. */
   needs?: StackName | 'own';
+  /** Processes that share the files; for those who wait more than they work. */
+  workers?: number;
   timeoutMs: number;
   withinMs: number;
 };
 
-function tests({ kind, needs, timeoutMs, withinMs }: TestsOptions): Phase {
+function tests({ kind, needs, workers = 1, timeoutMs, withinMs }: TestsOptions): Phase {
   return async ({ root, folder, options, files, stacks }) => {
     if (files[kind].length === 0) return { passed: 0, skipped: 0, failures: [] };
     const started = needs === undefined || options.running ? {} : await settingsFrom(await stacks(), needs);
-    return runMocha({
+    const { together, alone } = planOf(files[kind]);
+    const run = {
       script: join(root, 'tools', 'src', 'test', 'mocha.ts'),
       root,
-      files: files[kind],
       grep: options.grep,
       timeoutMs,
       withinMs,
+      color: process.stdout.isTTY,
       env: { ...(options.running ? process.env : ownEnvironment()), ...started, RAGLINE_TEST_DIR: folder },
-    });
+    };
+    const outcome = await runMocha({ ...run, files: together, workers: Math.min(workers, together.length) });
+    return sumOf([outcome, await runMocha({ ...run, files: alone, workers: 1 })]);
   };
 }
 

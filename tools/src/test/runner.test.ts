@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'mocha';
 import { parseTestArguments, phaseNames } from './arguments.ts';
 import { kindOf } from './files.ts';
+import { alone, longFirst, planOf } from './plan.ts';
 import { type PhaseResult, reportOf, sumLine } from './report.ts';
+import { runMocha } from './workers.ts';
 
 describe('the kind of a test file', () => {
   for (const [path, kind] of [
@@ -45,6 +50,46 @@ describe('the arguments of npm test', () => {
     assert.throws(() => parseTestArguments(['--only', 'units']), /no phase units[\s\S]*--grep/);
     assert.throws(() => parseTestArguments(['--fast']), /--fast[\s\S]*--grep/);
   });
+});
+
+describe('the plan of a phase', () => {
+  it('begins with what is long, and keeps apart what must be alone', () => {
+    const [long = '', longer = ''] = longFirst;
+    const [only = ''] = Object.keys(alone);
+    assert.deepEqual(planOf(['a.test.ts', longer, only, long, 'b.test.ts']), {
+      together: [long, longer, 'a.test.ts', 'b.test.ts'],
+      alone: [only],
+    });
+  });
+
+  it('knows no file that is not there', () => {
+    const root = join(import.meta.dirname, '..', '..', '..');
+    const names = [...longFirst, ...Object.keys(alone)];
+    assert.deepEqual(
+      names.filter((name) => !existsSync(join(root, name))),
+      [],
+    );
+  });
+});
+
+describe('test files in processes side by side', () => {
+  it('are all run and counted, and one that breaks its process down is named', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'ragline-runner-'));
+    try {
+      const files = ['good', 'deadly', 'better', 'best'].map((name) => join(root, `${name}.test.mjs`));
+      const passing = `it('passes', () => {}); it('fails', () => { throw new Error('no') }); it.skip('waits')`;
+      for (const file of files) writeFileSync(file, file.includes('deadly') ? 'process.exit(3)' : passing);
+      const { passed, skipped, failures } = await runMocha({
+        ...{ root, files, workers: 2, env: process.env, withinMs: 20_000 },
+        ...{ script: join(import.meta.dirname, 'mocha.ts'), grep: undefined, timeoutMs: 5_000, color: false },
+        print: () => {},
+      });
+      assert.deepEqual([passed, skipped, failures.length], [3, 3, 4]);
+      assert.match(failures.find(({ message }) => /ended with 3/.test(message))?.title ?? '', /deadly/);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  }).timeout(20_000);
 });
 
 describe('the report', () => {
