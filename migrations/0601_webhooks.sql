@@ -144,6 +144,11 @@ BEGIN
        AND EXISTS (SELECT FROM notifications.webhook_delivery d
                     WHERE d.webhook_id = w.id AND d.state = 'waiting' AND d.next_at <= v_now
                       AND (d.claimed_until IS NULL OR d.claimed_until <= v_now))
+       AND (SELECT count(*) FROM notifications.webhook_delivery d
+             WHERE d.webhook_id = w.id AND d.claim IS NOT NULL AND d.claimed_until > v_now)
+           < CASE WHEN w.failures >= p_open_after THEN 1 ELSE p_per_endpoint END
+     -- Of many, any: whichever came first by its id would come first each time.
+     ORDER BY random() LIMIT p_max
        -- Not FOR UPDATE: what is stored for an endpoint refers to it, and must not wait.
        FOR NO KEY UPDATE OF w SKIP LOCKED
   )
@@ -205,7 +210,8 @@ AS $$
          count(*) FILTER (WHERE w.active AND w.failures > 0),
          count(*) FILTER (WHERE NOT w.active AND w.disabled_reason IS NULL),
          count(*) FILTER (WHERE w.disabled_reason IS NOT NULL),
-         (SELECT count(*) FROM notifications.webhook_delivery d WHERE d.state = 'waiting'),
+         -- More is as bad, and counting it would take its time.
+         (SELECT count(*) FROM (SELECT FROM notifications.webhook_delivery d WHERE d.state = 'waiting' LIMIT 100000) counted),
          -- Of endpoints that answer: one that does not is late by its own doing.
          coalesce((SELECT extract(epoch FROM clock_timestamp() - min(first.next_at))::double precision
             FROM notifications.webhook h CROSS JOIN LATERAL (

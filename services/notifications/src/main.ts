@@ -150,7 +150,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     await webhooks.follow({
       ...following,
       stopWithinMs: Math.floor(config.stopWithinMs * 0.2),
-      concurrency: Math.max(1, Math.floor(connections / 2)),
+      concurrency: Math.max(1, Math.floor(connections / 4)),
     }),
     (it) => it.stop(),
   );

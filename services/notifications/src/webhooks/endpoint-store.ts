@@ -147,6 +147,12 @@ export async function addSecret(
   overlapMs: number,
 ): Promise<SealedSecret> {
   const { tenant_id, webhook_id } = endpoint;
+  // Of two that make one at a time, the second sees what the first has made.
+  await client.query({
+    name: 'webhooks_lock',
+    text: 'SELECT FROM notifications.webhook WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE',
+    values: [tenant_id, webhook_id],
+  });
   const id = randomUUIDv7();
   const sealed = keys.seal(newSecret(), contextOf(webhook_id, id));
   await client.query({

@@ -10,7 +10,7 @@ import { stack } from '../../../../tests/support/stack.ts';
 import { openScene, type Scene, testEnv } from './testing.ts';
 
 describe('the sender of webhooks', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let scene: Scene;
   before(async () => {
     scene = await openScene();
@@ -210,7 +210,7 @@ describe('the sender of webhooks', function () {
     });
     try {
       await scene.handle([anOrderEvent({ tenant_id })]);
-      await eventually(() => assert.equal(receiver.received.length, 1));
+      await eventually(() => assert.equal(receiver.received.length, 1), { withinMs: 20_000 });
     } finally {
       killed.kill('SIGKILL');
     }

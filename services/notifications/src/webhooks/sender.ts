@@ -40,7 +40,7 @@ export type SenderOptions = {
 export type Sender = ReturnType<typeof startSender>;
 
 // Marks need connections that the group and requests want too.
-const marksAtOnce = 3;
+const marksAtOnce = 2;
 
 export function startSender(options: SenderOptions) {
   const { pool, concurrency, perEndpoint, leaseMs, pollMs, stopWithinMs, log, metrics } = options;

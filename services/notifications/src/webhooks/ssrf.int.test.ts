@@ -108,7 +108,8 @@ describe('webhooks to addresses that they may not reach', function () {
   });
 });
 
-describe('one POST of a webhook', () => {
+describe('one POST of a webhook', function () {
+  this.timeout(30_000);
   const signal = new AbortController().signal;
   const request = { headers: {}, body: '{}', signal };
   const rules = { allowLoopback: true, timeoutMs: 5_000 };
