@@ -47,7 +47,7 @@ describe('preferences on sockets', function () {
 
   type User = { tenant_id: string; user_id: string; is_staff: boolean };
 
-  const aUser = (role: 'customer' | 'staff', tenant_id = randomUUIDv7()): User => ({
+  const aUser = (role: 'customer' | 'staff', tenant_id: string = randomUUIDv7()): User => ({
     ...{ tenant_id, user_id: randomUUIDv7() },
     is_staff: role === 'staff',
   });
