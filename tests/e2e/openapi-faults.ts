@@ -123,21 +123,36 @@ function linkFaults(document: Json, { id, value }: Operation, operations: readon
   );
 }
 
-/** Judges a value by a schema of the document; says what does not fit. */
-export function validatorOf(document: Json): Validate {
-  const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: true });
+/**
+ * Judges a value by a schema of the document; says what does not fit.
+ *
+ * @param isClosed whether a field that the document does not name is a fault too
+ */
+export function validatorOf(document: Json, { isClosed = false } = {}): Validate {
+  const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats.default(ajv);
-  ajv.addSchema({ $id: 'https://ragline.invalid/document', components: document.components });
+  const base = 'https://ragline.invalid/document';
+  const prepared = (schema: unknown) => (isClosed ? closed(schema) : schema);
+  ajv.addSchema({
+    $id: base,
+    components: { schemas: prepared(objectAt(objectAt(document, 'components'), 'schemas')) },
+  });
   const compiled = new Map<string, ReturnType<typeof ajv.compile>>();
   return (schema, value) => {
-    const own = JSON.stringify(schema).replaceAll(
-      '"#/components/',
-      '"https://ragline.invalid/document#/components/',
-    );
+    const own = JSON.stringify(prepared(schema)).replaceAll('"#/components/', `"${base}#/components/`);
     const check = compiled.get(own) ?? ajv.compile(JSON.parse(own));
     compiled.set(own, check);
     return check(value) ? undefined : ajv.errorsText(check.errors);
   };
+}
+
+/** The same schema, in which an object that says what it has may have nothing else. */
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (!isObject(schema)) return schema;
+  const inner = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, closed(value)]));
+  const isOpen = !isObject(schema.properties) || schema.additionalProperties !== undefined;
+  return isOpen ? inner : { ...inner, additionalProperties: false };
 }
 
 export function resolved(document: Json, value: unknown): Json {

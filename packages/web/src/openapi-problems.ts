@@ -21,6 +21,7 @@ function headersOf(status: number) {
   return {
     'X-Request-Id': reference('headers', 'X-Request-Id'),
     ...(isWait ? { 'Retry-After': reference('headers', 'Retry-After') } : {}),
+    ...(status === 412 ? { ETag: reference('headers', 'ETag') } : {}),
   };
 }
 
@@ -74,6 +75,8 @@ export const sharedComponents = {
       type: 'object',
       description: 'An error (RFC 9457). Decide by `code`: codes keep their meaning, new ones may be added.',
       required: ['type', 'title', 'status', 'code', 'request_id'],
+      // Some have more to say, such as the new quote of a `price_changed`.
+      additionalProperties: true,
       properties: {
         type: text,
         title: text,
@@ -129,6 +132,7 @@ export const sharedComponents = {
       description: 'The id of the request: the one that came with it, when that is valid, or a new one.',
       schema: text,
     },
+    ETag: { description: 'The present version, in quotes.', schema: text },
     'Retry-After': { description: 'Seconds to wait before trying again.', schema: { type: 'integer' } },
     'Idempotent-Replayed': {
       description: '`true` when this is the first answer to this key again.',

@@ -44,6 +44,16 @@ const letterHeaders = {
     },
     deaths: { ...text, description: 'From groups that keep order: how often it ended the process.' },
   },
+  examples: [
+    {
+      'original-topic': 'orders.v1',
+      'original-partition': '3',
+      'original-offset': '41',
+      'original-group': 'notifications',
+      attempt: '1',
+      'error-code': 'schema_unknown',
+    },
+  ],
 };
 
 /** Topics that groups without order have, of whatever name: they are made by `npx ragline topics group`. */
@@ -82,18 +92,8 @@ export function topicMessages(topics: readonly Topic[]): Json {
       title: 'A dead letter',
       summary: 'The original record, byte for byte, with the reason in headers.',
       description: 'A null value is one that was null: nothing is deleted by it.',
+      contentType: 'application/octet-stream',
       headers: letterHeaders,
-      examples: [
-        {
-          name: 'schema_unknown',
-          headers: {
-            'original-topic': 'orders.v1',
-            'original-partition': '3',
-            'original-offset': '41',
-            attempt: '1',
-          },
-        },
-      ],
     },
     heartbeat: {
       name: 'heartbeat',
