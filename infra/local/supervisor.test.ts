@@ -9,7 +9,6 @@ import { isAlive } from './processes.ts';
 import { type ProcessDefinition, restartDelayMs, type SupervisedProcess, supervise } from './supervisor.ts';
 
 describe('the supervisor', function () {
-  // Health is looked at every two seconds.
   this.timeout(30_000);
   let folder = '';
   let running: SupervisedProcess | undefined;
@@ -59,7 +58,11 @@ describe('the supervisor', function () {
   it('kills and starts again a process whose health check fails for long', async () => {
     let isWell = true;
     const healthy = async () => assert.ok(isWell);
-    running = await supervise(aProcess(staysUp, { healthy }), { dataDir: folder, unhealthyRestartMs: 1 });
+    running = await supervise(aProcess(staysUp, { healthy }), {
+      dataDir: folder,
+      unhealthyRestartMs: 1,
+      healthEveryMs: 50,
+    });
     const first = running.pid();
     isWell = false;
     await eventually(() => assert.ok(first && !isAlive(first)), { withinMs: 15_000 });

@@ -69,11 +69,14 @@ export type SupervisorOptions = {
   onEvent?: (event: SupervisorEvent) => void;
   /** A process that fails its health check for this long is killed and started again; 0 switches that off. */
   unhealthyRestartMs?: number;
+  healthEveryMs?: number;
   /** Ends the first start. */
   signal?: AbortSignal;
 };
 
-const healthEveryMs = 2_000;
+const usualHealthEveryMs = 2_000;
+// Of one look.
+const healthWithinMs = 2_000;
 const steadyAfterMs = 60_000;
 const trimEveryMs = 60_000;
 
@@ -88,8 +91,10 @@ export function restartDelayMs(restart: number): number {
  */
 export async function supervise(
   definition: ProcessDefinition,
-  { dataDir, onEvent = () => {}, unhealthyRestartMs = 15_000, signal }: SupervisorOptions,
+  options: SupervisorOptions,
 ): Promise<SupervisedProcess> {
+  const { dataDir, onEvent = () => {}, unhealthyRestartMs = 15_000, signal } = options;
+  const { healthEveryMs = usualHealthEveryMs } = options;
   const { name, logFile, stopSignal = 'SIGTERM', stopWithinMs = 10_000 } = definition;
   let child: ChildProcess | undefined;
   let state: ProcessState = 'starting';
@@ -184,7 +189,7 @@ export async function supervise(
    * be another part that is down as well, and killing it again would not help.
    */
   function answers(): Promise<void> {
-    if (everReady && definition.healthy) return definition.healthy(AbortSignal.timeout(healthEveryMs));
+    if (everReady && definition.healthy) return definition.healthy(AbortSignal.timeout(healthWithinMs));
     return definition.ready();
   }
 
@@ -223,7 +228,7 @@ export async function supervise(
       await sleep(healthEveryMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       try {
-        await healthy(AbortSignal.timeout(healthEveryMs));
+        await healthy(AbortSignal.timeout(healthWithinMs));
         failingSince = undefined;
       } catch (error) {
         failingSince ??= performance.now();
