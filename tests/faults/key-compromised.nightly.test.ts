@@ -1,0 +1,93 @@
+/** A signing key is in wrong hands: the runbook, on a stack of its own, since everybody's tokens end. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { WebSocket } from 'ws';
+import { eventually } from '../support/eventually.ts';
+import { type Http, httpTo } from '../support/http.ts';
+import { runRunbook } from '../support/runbook.ts';
+import { ownStack } from './own-stack.ts';
+
+/** What docs/operations/key-compromised.md promises. */
+const refusedWithinMs = 60_000;
+
+describe('a signing key in wrong hands', function () {
+  this.timeout(300_000);
+  const stack = ownStack(() => ({ RAGLINE_DEMO_TRAFFIC: '0' }));
+  type Grant = { access_token: string; refresh_token: string };
+
+  const paths = {
+    identity: '/v1/auth/me',
+    orders: '/v1/orders?limit=1',
+    notifications: '/v1/notifications?limit=1',
+    'dead-letters': '/v1/dead-letters?limit=1',
+    chat: '/v1/conversations?limit=1',
+  };
+
+  it('is taken back: its tokens are refused by every service, its sockets are cut, and sessions go on', async () => {
+    const { env } = stack();
+    const url = env.RAGLINE_URL ?? '';
+    const http = httpTo(url);
+    const body = { tenant: 'demo', email: 'admin@demo.example', password: env.RAGLINE_DEMO_PASSWORD };
+    const grant: Grant = (await http('POST', '/v1/auth/login', { body })).body;
+    const services = { gateway: url, ...serviceUrls(env) };
+    assert.ok(Object.keys(services).length > 6, 'each instance is asked on its own port too');
+    assert.deepEqual(await statuses(services, http, grant.access_token), []);
+    const closings = [closing(url, '/ws', grant), closing(url, '/ws/chat', grant)];
+    await Promise.all(closings.map(({ opened }) => opened));
+
+    const before = await runRunbook('key-compromised.md', 'A signing key', env);
+    assert.equal(before.code, 0, before.stderr);
+    assert.match(before.stdout, /next/);
+
+    await eventually(
+      async () => {
+        const accepted = await acceptedBy(services, grant.access_token);
+        assert.deepEqual(accepted, []);
+      },
+      { withinMs: refusedWithinMs, everyMs: 1_000 },
+    );
+    assert.deepEqual(await Promise.all(closings.map(({ code }) => code)), [4401, 4401]);
+
+    const refreshed = await http<Grant>('POST', '/v1/auth/refresh', {
+      body: { refresh_token: grant.refresh_token },
+    });
+    assert.equal(refreshed.status, 200, refreshed.text);
+    assert.deepEqual(await statuses(services, http, refreshed.body.access_token), []);
+  });
+
+  function serviceUrls(env: Record<string, string>): Record<string, string> {
+    return Object.fromEntries(Object.entries(env).filter(([name]) => /^URL_(?!GATEWAY)/.test(name)));
+  }
+
+  /** Which paths of which origin a token opens. */
+  async function acceptedBy(origins: Record<string, string>, token: string): Promise<string[]> {
+    const accepted: string[] = [];
+    for (const [name, origin] of Object.entries(origins)) {
+      for (const [service, path] of Object.entries(paths)) {
+        if (name !== 'gateway' && !name.startsWith(`URL_${service.toUpperCase().replace('-', '_')}_`))
+          continue;
+        const { status } = await httpTo(origin)('GET', path, { token });
+        if (status !== 401) accepted.push(`${name} ${path}: ${status}`);
+      }
+    }
+    return accepted;
+  }
+
+  /** Paths that a good token does not open: none. */
+  async function statuses(origins: Record<string, string>, http: Http, token: string): Promise<string[]> {
+    assert.equal((await http('GET', paths.identity, { token })).status, 200);
+    const accepted = await acceptedBy(origins, token);
+    return accepted.filter((line) => !line.endsWith(': 200'));
+  }
+
+  function closing(url: string, path: string, { access_token }: Grant) {
+    const socket = new WebSocket(new URL(path, url.replace(/^http/, 'ws')), {
+      headers: { authorization: `Bearer ${access_token}` },
+    });
+    const { promise: opened, resolve, reject } = Promise.withResolvers<void>();
+    socket.once('message', () => resolve());
+    socket.once('error', reject);
+    const code = new Promise<number>((done) => socket.once('close', done));
+    return { opened, code };
+  }
+});

@@ -1,0 +1,52 @@
+/** Reads an export again: that every file is whole, and has as many rows as its manifest says. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { z } from 'zod';
+
+const manifestShape = z.object({
+  format: z.literal('ragline-tenant-export'),
+  version: z.literal(1),
+  tenant: z.object({ id: z.string(), slug: z.string(), name: z.string() }),
+  snapshot_at: z.string(),
+  files: z.array(
+    z.object({
+      name: z.string().regex(/^[a-z_]+\.ndjson$/),
+      rows: z.int(),
+      bytes: z.int(),
+      sha256: z.string(),
+    }),
+  ),
+});
+
+export type CheckedFile = { file: string; rows: number; bytes: number };
+
+/** Throws an Error that names each file that is not as it was written. */
+export async function checkExport(folder: string): Promise<CheckedFile[]> {
+  const text = await readFile(join(folder, 'manifest.json'), 'utf8');
+  const { files } = manifestShape.parse(JSON.parse(text));
+  const faults: string[] = [];
+  const checked: CheckedFile[] = [];
+  for (const { name, rows, bytes, sha256 } of files) {
+    const hash = createHash('sha256');
+    const input = createReadStream(join(folder, name));
+    input.on('data', (chunk) => hash.update(chunk));
+    let count = 0;
+    try {
+      for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+        JSON.parse(line);
+        count += 1;
+      }
+    } catch (error) {
+      faults.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      continue;
+    }
+    if (count !== rows) faults.push(`${name} has ${count} rows, not ${rows}`);
+    else if (hash.digest('hex') !== sha256) faults.push(`${name} is not as it was written: its hash differs`);
+    checked.push({ file: name, rows: count, bytes });
+  }
+  if (faults.length > 0) throw new Error(faults.join('\n'));
+  return checked;
+}
