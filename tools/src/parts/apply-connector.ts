@@ -144,18 +144,21 @@ async function untilRunning(
   }
 }
 
-/** 409 while the workers agree on who does what, 500 and 503 while one of them is not there yet: asked again. */
+/** 409 while the workers agree on who does what, 500 and 503 while one of them is not there yet, no answer in time: asked again. */
 async function untilSettled<T>(deadline: number, request: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await request();
     } catch (error) {
       const passing = error instanceof ConnectError && [409, 500, 503].includes(error.status);
-      if (!passing || Date.now() > deadline) throw error;
+      if ((!passing && !isTooLate(error)) || Date.now() > deadline) throw error;
       await pause(500);
     }
   }
 }
+
+const isTooLate = (error: unknown): boolean =>
+  error instanceof Error && error.cause instanceof Error && error.cause.name === 'TimeoutError';
 
 async function readStatus(ask: ConnectClient, name: string): Promise<ConnectorStatus> {
   const answer = await ask('GET', `/connectors/${name}/status`);

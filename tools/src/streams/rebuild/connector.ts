@@ -19,13 +19,11 @@ export async function untilConnectAnswers({ connectUrl }: ConnectorOptions): Pro
   const ask = connectClient(connectUrl);
   const until = Date.now() + answersWithinMs;
   for (;;) {
-    try {
-      await ask('GET', '/connectors');
-      return;
-    } catch (error) {
-      if (Date.now() > until) throw error;
-      await pause(300);
-    }
+    // 404 while it starts: no list is not an empty list.
+    const answer = await ask('GET', '/connectors').catch((error: unknown) => error);
+    if (Array.isArray(answer)) return;
+    if (Date.now() > until) throw answer ?? new Error('Connect does not get ready');
+    await pause(300);
   }
 }
 
