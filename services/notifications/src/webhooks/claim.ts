@@ -1,7 +1,8 @@
 /** What one sender takes to send, and what it writes down afterwards. */
-import { type Client, inTenant, type Pool } from '@ragline/postgres/pool';
+import { type Client, inTenant, inTransaction, type Pool } from '@ragline/postgres/pool';
 import type { DisabledReason, Health, NextStep, Outcome } from './decide.ts';
 import type { SealedSecret } from './endpoint-store.ts';
+import { seeAllTenants } from './scope.ts';
 
 /** A delivery that this claim alone may send, until its lease ends. */
 export type Claimed = {
@@ -57,20 +58,23 @@ export type Tried = {
 };
 
 /**
- * Writes a successful try down, and forgets what had failed before. A claim that has ended in the meantime (the process
- * was frozen) is no more: the delivery is someone else's.
+ * Writes successful tries down, of any tenants, and forgets what had failed before at their endpoints. A claim that has
+ * ended in the meantime (the process was frozen) is no more: the delivery is someone else's.
  */
-export async function markDelivered(pool: Pool, tried: Tried): Promise<void> {
-  const { tenant_id, webhook_id } = tried.claimed;
-  await inTenant(pool, tenant_id, async (client) => {
+export async function markDelivered(pool: Pool, tried: readonly Tried[]): Promise<void> {
+  await inTransaction(pool, async (client) => {
+    await seeAllTenants(client);
     await client.query({
       name: 'webhooks_mark_healthy',
+      // In one order, so that two instances that mark at once cannot wait for each other.
       text: `UPDATE notifications.webhook SET failures = 0, failing_since = NULL, exhausted = 0, open_until = NULL
-              WHERE tenant_id = $1 AND id = $2
-                AND (failures > 0 OR exhausted > 0 OR failing_since IS NOT NULL OR open_until IS NOT NULL)`,
-      values: [tenant_id, webhook_id],
+              WHERE id IN (
+                SELECT id FROM notifications.webhook WHERE id = ANY ($1::uuid[])
+                   AND (failures > 0 OR exhausted > 0 OR failing_since IS NOT NULL OR open_until IS NOT NULL)
+                 ORDER BY id FOR NO KEY UPDATE)`,
+      values: [[...new Set(tried.map(({ claimed }) => claimed.webhook_id))]],
     });
-    await markTry(client, tried);
+    await markTries(client, tried);
   });
 }
 
@@ -97,7 +101,7 @@ export async function markFailed(
     });
     const [row] = rows;
     if (row === undefined) return undefined;
-    if (!(await markTry(client, tried))) return undefined;
+    if ((await markTries(client, [tried])) === 0) return undefined;
     // What was sent to another address, or before it was switched off, says nothing of what there is now.
     if (!row.active || row.url !== url) return undefined;
     const { health, disabled } = judge(healthOf(row));
@@ -148,37 +152,40 @@ type HealthRow = {
   url: string;
 };
 
-/** False when the claim is no longer the caller's. */
-async function markTry(client: Client, tried: Tried): Promise<boolean> {
-  const { claim, claimed, step, outcome } = tried;
-  const { tenant_id, delivery_id, attempt } = claimed;
+/** How many of the claims were still the caller's. */
+async function markTries(client: Client, tried: readonly Tried[]): Promise<number> {
   const { rowCount } = await client.query({
-    name: 'webhooks_mark_try',
-    text: `WITH marked AS (
-             UPDATE notifications.webhook_delivery
-                SET state = $4, tries = tries + 1, claim = NULL, claimed_until = NULL,
-                    next_at = CASE WHEN $4 = 'waiting' THEN clock_timestamp() + make_interval(secs => $5 / 1000.0) END,
-                    finished_at = CASE WHEN $4 <> 'waiting' THEN clock_timestamp() END
-              WHERE tenant_id = $1 AND id = $2 AND claim = $3
-             RETURNING id)
+    name: 'webhooks_mark_tries',
+    text: `WITH tried AS (
+             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::int[], $6::timestamptz[], $7::int[],
+                                  $8::int[], $9::text[], $10::text[])
+               AS t(id, claim, state, delay_ms, number, at, duration_ms, status, error_code, answer)
+           ), marked AS (
+             UPDATE notifications.webhook_delivery d
+                SET state = t.state, tries = d.tries + 1, claim = NULL, claimed_until = NULL,
+                    next_at = CASE WHEN t.state = 'waiting'
+                                   THEN clock_timestamp() + make_interval(secs => t.delay_ms / 1000.0) END,
+                    finished_at = CASE WHEN t.state <> 'waiting' THEN clock_timestamp() END
+               FROM tried t WHERE d.id = t.id AND d.claim = t.claim
+             RETURNING d.id, d.tenant_id)
            INSERT INTO notifications.webhook_attempt
              (tenant_id, delivery_id, number, at, duration_ms, status, error_code, answer)
-           SELECT $1, id, $6, $7, $8, $9, $10, $11 FROM marked`,
+           SELECT m.tenant_id, t.id, t.number, t.at, t.duration_ms, t.status, t.error_code, t.answer
+             FROM marked m JOIN tried t ON t.id = m.id`,
     values: [
-      tenant_id,
-      delivery_id,
-      claim,
-      step.state,
-      step.state === 'waiting' ? Math.round(step.delayMs) : 0,
-      attempt,
-      tried.at,
-      Math.round(tried.durationMs),
-      tried.status,
-      errorCodeOf(outcome),
-      tried.answer,
+      tried.map(({ claimed }) => claimed.delivery_id),
+      tried.map(({ claim }) => claim),
+      tried.map(({ step }) => step.state),
+      tried.map(({ step }) => (step.state === 'waiting' ? Math.round(step.delayMs) : 0)),
+      tried.map(({ claimed }) => claimed.attempt),
+      tried.map(({ at }) => at),
+      tried.map(({ durationMs }) => Math.round(durationMs)),
+      tried.map(({ status }) => status),
+      tried.map(({ outcome }) => errorCodeOf(outcome)),
+      tried.map(({ answer }) => answer),
     ],
   });
-  return rowCount === 1;
+  return rowCount ?? 0;
 }
 
 function errorCodeOf(outcome: Outcome): string | null {

@@ -5,12 +5,14 @@
  * doubles by. How many are under way at an endpoint is counted over all instances, by the claim.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from '@ragline/postgres/pool';
 import type { Logger } from '@ragline/runtime/logger';
 import { withSpan } from '@ragline/runtime/tracing';
 import { type Claimed, claimDue, giveBack, markDelivered, markFailed, type Tried } from './claim.ts';
 import { nextHealth, nextStep, openAfter, outcomeOf, type Rules } from './decide.ts';
 import { openSecret } from './endpoint-store.ts';
+import { gathered } from './gathered.ts';
 import type { SecretKeys } from './keys.ts';
 import { headersOf } from './message.ts';
 import type { WebhookMetrics } from './metrics.ts';
@@ -40,14 +42,19 @@ export type SenderOptions = {
 export type Sender = ReturnType<typeof startSender>;
 
 // Marks need connections that the group and requests want too.
-const marksAtOnce = 2;
+const failuresAtOnce = 2;
+// Successes are written down together: they are the many, and nothing is to be judged.
+const successesAtOnce = 100;
+/** While much is under way, claims wait a moment for more places to be free: one for several deliveries. */
+const gatherMs = 5;
 
 export function startSender(options: SenderOptions) {
   const { pool, concurrency, perEndpoint, leaseMs, pollMs, stopWithinMs, log, metrics } = options;
   const aborting = new AbortController();
   let isStopping = false;
   const underWay = new Set<Promise<void>>();
-  const marks = createGate(marksAtOnce);
+  const failures = createGate(failuresAtOnce);
+  const markSuccess = gathered((batch: readonly Tried[]) => markDelivered(pool, batch), successesAtOnce);
   let wanted = true;
   let wakeUp = () => {};
 
@@ -78,6 +85,7 @@ export function startSender(options: SenderOptions) {
       wanted = false;
       await look().catch((error: unknown) => log.warn('webhooks cannot be claimed', { error }));
       if (!wanted && !isStopping) await pause();
+      else if (underWay.size > 0) await sleep(gatherMs);
     }
   };
 
@@ -120,15 +128,11 @@ export function startSender(options: SenderOptions) {
     const tried = { claim, claimed, at, durationMs, ...shownOf(result), outcome, step };
     metrics.duration.observe(durationMs / 1_000);
     metrics.attempts.inc({ outcome: outcome.kind === 'failed' ? outcome.error_code : outcome.kind });
-    await marks(() => mark(tried));
+    await (outcome.kind === 'delivered' ? markSuccess(tried) : failures(() => markFailure(tried)));
   }
 
-  async function mark(tried: Tried): Promise<void> {
+  async function markFailure(tried: Tried): Promise<void> {
     const { outcome, step, claimed } = tried;
-    if (outcome.kind === 'delivered') {
-      await markDelivered(pool, tried);
-      return;
-    }
     const disabled = await markFailed(
       pool,
       tried,
