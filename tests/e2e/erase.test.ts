@@ -1,6 +1,9 @@
 /** A person leaves twenty marks in the whole system, and after `ragline erase` nobody can read one of them. */
 import assert from 'node:assert/strict';
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { createKafka, type Kafka } from '@ragline/streams/kafka-client';
 import { after, before, describe, it } from 'mocha';
 import pg from 'pg';
@@ -184,6 +187,24 @@ describe('a person who is erased', function () {
     assert.deepEqual(inLogs, [], 'logs have no content, whoever is erased');
   });
 
+  it("is in the tenant's export, with what was said and ordered", async () => {
+    const folder = join(await mkdtemp(join(tmpdir(), 'ragline-export-')), 'out');
+    const { code, stderr, stdout } = await runRunbook('tenant-exported.md', 'Export', {
+      TENANT: tenant,
+      FOLDER: folder,
+    });
+    assert.equal(code, 0, stderr);
+    const text = async (name: string) => readFile(join(folder, `${name}.ndjson`), 'utf8');
+    const { of } = marks;
+    assert.ok((await text('users')).includes(of('name')));
+    assert.ok((await text('orders')).includes(of('order notes')));
+    assert.match(await text('orders'), /"event_type":"order_cancelled"/);
+    for (const question of ['question over REST', 'question over a socket'] as const)
+      assert.ok((await text('messages')).includes(of(question)));
+    assert.match(stdout, /messages\.ndjson +8/);
+    await rm(dirname(folder), { recursive: true });
+  });
+
   it('is counted beforehand, and nothing is changed by that', async () => {
     const dry = await runRunbook('person-erased.md', 'See what it would do', {
       TENANT: tenant,
@@ -203,6 +224,8 @@ describe('a person who is erased', function () {
     assert.equal(first.code, 1, first.stderr);
     assert.match(first.stdout, /orders\.v1\/\d+ .*--cut orders\.v1/);
     assert.equal(await closed, 4401);
+    for (const path of ['/v1/auth/me', '/v1/orders', '/v1/notifications', '/v1/conversations'])
+      assert.equal((await http('GET', path, { token })).status, 401, path);
 
     const places = await searchEverything(marks.all, owner);
     const left = said(places).filter((line) => !/: topic orders\.v1$/.test(line));
