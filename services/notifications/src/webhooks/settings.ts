@@ -16,7 +16,7 @@ export function readWebhookSettings(env: SettingsReader) {
     delaysMs: env.integers('WEBHOOK_RETRY_DELAYS_MS', delaysMs, { min: 1, max: 7 * dayMs }),
     timeoutMs: env.integer('WEBHOOK_TIMEOUT_MS', 10_000, { min: 100, max: 20_000 }),
     concurrency: env.integer('WEBHOOK_CONCURRENCY', 256, { min: 1, max: 10_000 }),
-    perEndpoint: env.integer('WEBHOOK_PER_ENDPOINT', 4, { min: 1, max: 100 }),
+    perEndpoint: env.integer('WEBHOOK_PER_ENDPOINT', 10, { min: 1, max: 100 }),
     endpointsMax: env.integer('WEBHOOK_ENDPOINTS_MAX', 10, { min: 1, max: 1_000 }),
     disableAfterMs: env.integer('WEBHOOK_DISABLE_AFTER_HOURS', 120, { min: 1, max: 10_000 }) * hourMs,
     disableAfterExhausted: env.integer('WEBHOOK_DISABLE_AFTER_FAILED', 100, { min: 1 }),
