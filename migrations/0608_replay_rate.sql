@@ -224,8 +224,9 @@ BEGIN
   END LOOP;
 END $$;
 
--- Nobody asks for them: of a batch its items are asked, and what is under way is little enough to be sorted.
-DROP INDEX dead_letters.letter_batch, dead_letters.letter_replaying;
+-- Nobody asks for them: of a batch its items are asked, which are told by their numbers and are letters that differ, and
+-- what is under way is little enough to be sorted.
+DROP INDEX dead_letters.letter_batch, dead_letters.letter_replaying, dead_letters.batch_item_letter;
 
 -- Nothing of the changed rows but what sums are made of: with all their columns a thousand letters would be megabytes.
 CREATE OR REPLACE FUNCTION dead_letters.count_changed() RETURNS trigger

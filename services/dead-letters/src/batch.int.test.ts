@@ -30,7 +30,10 @@ describe('batches of letters', function () {
   before(async () => {
     scene = await openMending();
     operator = await scene.caller();
-    settler = startSettler({ ...scene, log: quiet });
+    const onSettled = () => {
+      for (const runner of runners) runner.hurry();
+    };
+    settler = startSettler({ ...scene, onSettled, log: quiet });
   });
   afterEach(async () => {
     for (const runner of runners) await runner.stop();
@@ -402,7 +405,7 @@ describe('batches of letters', function () {
   const replay = (group: string) => ({ filter: { group }, action: 'replay', reason: 'mended', delay_s: 0 });
 
   function run(): void {
-    runners.add(startBatchRunner({ ...scene.acting, leaseMs: 1_000 }));
+    runners.add(startBatchRunner({ ...scene.acting, onSent: settler.hurry, leaseMs: 1_000 }));
   }
 
   async function letters(count: number) {
