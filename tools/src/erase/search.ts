@@ -50,6 +50,7 @@ export async function findTexts(pool: Pool, texts: readonly string[]): Promise<F
 const tenantsOwn = [
   'chat.document',
   'chat.source',
+  'chat.reindex_item',
   'chat.chunk',
   'chat.outbox',
   'orders.product',

@@ -62,7 +62,7 @@ export const entities: readonly Entity[] = [
   {
     // What was in the records is the events' own, and those are in the orders; bytes that nobody can read help nobody.
     name: 'dead_letters',
-    sql: `SELECT to_jsonb(l) ${without(['value', 'decoded', 'key', 'key_hash', 'headers', 'search', 'identity', 'fingerprint_parts', 'error_stack'])}
+    sql: `SELECT to_jsonb(l) ${without(['value', 'decoded', 'key', 'key_hash', 'headers', 'identity', 'fingerprint_parts', 'error_stack'])}
                  || jsonb_build_object(
                    'notes', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', n.at, 'user_id', n.user_id, 'text', n.text) ORDER BY n.id), '[]')
                                FROM dead_letters.note n WHERE n.letter_id = l.id)) AS row
