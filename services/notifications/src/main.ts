@@ -146,16 +146,14 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     stopWithinMs: Math.floor(config.stopWithinMs * 0.4),
   };
   const connections = Math.floor(config.databasePool / 2);
-  own(
-    await webhooks.follow({
+  // Joining takes its time: both at once.
+  const joined = await Promise.all([
+    webhooks.follow({
       ...following,
       stopWithinMs: Math.floor(config.stopWithinMs * 0.2),
       concurrency: Math.max(1, Math.floor(connections / 4)),
     }),
-    (it) => it.stop(),
-  );
-  own(
-    await startConsumer({
+    startConsumer({
       ...following,
       groupId,
       topics: [topics.orders],
@@ -164,8 +162,8 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
       concurrency: Math.max(1, connections),
       onFinished: recent.add,
     }),
-    (it) => it.stop(),
-  );
+  ]);
+  own(joined, (all) => Promise.all(all.map((it) => it.stop())));
   // The last to be owned: stopping begins with saying so.
   own(health, (it) => it.stopping());
 });
