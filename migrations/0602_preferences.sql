@@ -38,6 +38,10 @@ CREATE UNIQUE INDEX digest_window_running ON notifications.digest_window (tenant
 -- A digest of a member of staff counts what is for staff: he sees it while he is staff.
 ALTER TABLE notifications.notification ADD COLUMN while_staff boolean NOT NULL DEFAULT false;
 
+-- For staff who leave new orders out of their list, which are nearly all there is.
+CREATE INDEX notification_of_staff_rare ON notifications.notification (tenant_id, id DESC)
+  WHERE audience = 'staff' AND kind <> 'order_created';
+
 DO $$
 DECLARE
   v_table text;

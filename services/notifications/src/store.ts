@@ -57,9 +57,14 @@ export function notificationStore(pool: Pool, encoder: () => Promise<Encode>) {
       page: { unread: boolean | undefined; before: string | undefined; limit: number },
     ): Promise<Notification[]> {
       return inTenant(pool, reader.tenant_id, async (client) => {
+        const asked = await client.query<{ unlisted: string[] }>({
+          name: 'notifications_unlisted',
+          text: unlistedSql,
+          values: [reader.tenant_id, reader.user_id],
+        });
+        const unlisted = asked.rows[0]?.unlisted ?? [];
         const { rows } = await client.query<Row>({
-          name: 'notifications_list',
-          text: listSql,
+          ...(unlisted.includes('order_created') ? lists.withoutOrders : lists.all),
           values: [
             reader.tenant_id,
             reader.user_id,
@@ -67,6 +72,7 @@ export function notificationStore(pool: Pool, encoder: () => Promise<Encode>) {
             page.before ?? null,
             page.unread ?? null,
             page.limit + 1,
+            unlisted,
           ],
         });
         return rows.map(notificationOf);
@@ -132,21 +138,30 @@ const markOf = (column: string) => `(
   SELECT ${column} FROM notifications.notification_read r
    WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.notification_id = n.id)`;
 
-// What his preferences leave out of his list; asked once a statement.
-const isListed = `n.kind <> ALL (coalesce(
-  (SELECT p.unlisted FROM notifications.preference p WHERE p.tenant_id = $1 AND p.user_id = $2), '{}'))`;
+const unlistedSql = 'SELECT unlisted FROM notifications.preference WHERE tenant_id = $1 AND user_id = $2';
 
 // Each side is cut by itself, and marks are looked up row by row: joined first, a page would cost as much as all rows.
-const pageOf = (visible: string) => `(
+const pageOf = (visible: string, listed = '') => `(
   SELECT n.id, n.kind, n.event_id, n.order_id, n.title, ${markOf('r.read_at')} AS read_at, n.created_at
     FROM notifications.notification n
-   WHERE ${visible} AND ${isListed}
+   WHERE ${visible} ${listed} AND n.kind <> ALL ($7)
      AND ($4::uuid IS NULL OR n.id < $4)
      AND ($5::boolean IS NULL OR NOT EXISTS ${markOf('')} = $5)
    ORDER BY n.id DESC
    LIMIT $6)`;
 
-const listSql = `${pageOf(isOwn)} UNION ALL ${pageOf(isForStaff)} ORDER BY id DESC LIMIT $6`;
+const listOf = (listed = '') =>
+  `${pageOf(isOwn)} UNION ALL ${pageOf(isForStaff, listed)} ORDER BY id DESC LIMIT $6`;
+
+// Nearly all that is for staff are new orders. Who leaves those out reads an index without them: by the usual one a page
+// would be looked for among all orders that the tenant ever had.
+const lists = {
+  all: { name: 'notifications_list', text: listOf() },
+  withoutOrders: {
+    name: 'notifications_list_without_orders',
+    text: listOf("AND n.kind <> 'order_created'"),
+  },
+};
 
 const markReadSql = `
   WITH n AS (SELECT * FROM notifications.notification n WHERE id = $4 AND (${isOwn} OR ${isForStaff})),

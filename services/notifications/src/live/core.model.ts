@@ -8,7 +8,7 @@ import type { FetchedPartition } from '@ragline/streams/tail-records';
 import { createLiveCore, type LiveCore } from './core.ts';
 import type { Format } from './frames.ts';
 import { type Log, names, partitions, type Random, type Written } from './log.model.ts';
-import type { Outlet, Selector, Subscription } from './subscription.ts';
+import type { Filter, Outlet, Selector, Subscription } from './subscription.ts';
 
 const sealer = createCursorSealer({ keys: '1:a secret of the model' });
 
@@ -92,7 +92,13 @@ export function createInstance(log: Log, random: Random, behindEnd: number): Ins
 }
 
 /** What a client may have, said independently of the code under test. */
-export type Rights = { tenant: string; selectors: Selector[]; mayHave: (written: Written) => boolean };
+export type Rights = {
+  tenant: string;
+  selectors: Selector[];
+  mayHave: (written: Written) => boolean;
+  /** What of it the client wants, by the event's id; all when there is no such wish. */
+  wants?: (id: string) => boolean;
+};
 
 export function createClient(log: Log, rights: Rights, format: Format, name: string) {
   const received: string[] = [];
@@ -139,7 +145,8 @@ export function createClient(log: Log, rights: Rights, format: Format, name: str
         baseline = instance.core.topics.map((topic) => [...topic.next]);
         received.length = 0;
       }
-      const how = { since: cursor, onBadCursor: 'refuse' as const };
+      const filter = rights.wants && wishOf(rights.wants);
+      const how = { since: cursor, onBadCursor: 'refuse' as const, filter };
       const subscription = instance.core.subscribe(outlet, rights.tenant, rights.selectors, how);
       assert.ok(subscription, `${name}: its cursor was refused`);
       connection = { instance, outlet, subscription, sent };
@@ -171,6 +178,7 @@ export function createClient(log: Log, rights: Rights, format: Format, name: str
         for (const [partition, records] of (log.logs[topic] ?? []).entries()) {
           for (const written of records) {
             if (written === undefined || !rights.mayHave(written)) continue;
+            if (rights.wants?.(written.id) === false) continue;
             if (written.offset < (baseline?.[topic]?.[partition] ?? 0)) continue;
             owed.push(written.id);
             order.set(written.id, written.offset);
@@ -194,6 +202,20 @@ export function createClient(log: Log, rights: Rights, format: Format, name: str
       }
     },
     count: () => received.length,
+  };
+}
+
+function wishOf(wants: (id: string) => boolean): Filter {
+  let isOver = false;
+  return {
+    admits(entry) {
+      assert.ok(!isOver, 'a filter was asked after its end');
+      return wants(entry.id);
+    },
+    release() {
+      assert.ok(!isOver, 'a filter was released twice');
+      isOver = true;
+    },
   };
 }
 

@@ -236,6 +236,26 @@ describe('notification preferences', function () {
     assert.equal((await customer.list()).length, 1);
   });
 
+  it('leave staff without the list of orders, and with what else there is', async () => {
+    const { tenant_id, staff, order } = aTenant();
+    await order();
+    const keep = await store.keeper();
+    const event_id = randomUUIDv7();
+    const notice = { tenant_id, audience: 'staff', user_id: null, order_id: null, event_id } as const;
+    const notifications = [{ ...notice, kind: 'webhook_disabled', title: 'Webhook to a host was disabled' }];
+    await inTransaction(pool, (client) => keep(client, [{ event_id, traceparent, notifications }]));
+    await staff.put({ events: { order_created: { list: false } } });
+    assert.deepEqual(
+      (await staff.list()).map(({ kind }) => kind),
+      ['webhook_disabled'],
+    );
+    await staff.put({ events: { webhook_disabled: { list: false } } });
+    assert.deepEqual(
+      (await staff.list()).map(({ kind }) => kind),
+      ['order_created'],
+    );
+  });
+
   it('hold for a digest what waits for one: it says how many, once, and the next window begins', async () => {
     const { tenant_id, staff, order } = aTenant();
     await staff.put({ events: { order_created: inDigest }, digest_minutes: 15 });
