@@ -36,6 +36,19 @@ describe('an event’s trace', () => {
     assert.deepEqual(missing, ['notifications-3', 'notifications-4']);
   });
 
+  it('names each delivery to a webhook once, as the instance knows it that read it last', () => {
+    const waiting = { delivery_id: 'd1', state: 'waiting', attempts: 1 };
+    const delivered = { ...waiting, state: 'delivered', attempts: 2 };
+    const other = { ...waiting, delivery_id: 'd2' };
+    const found = [
+      answerOf('notifications-1', { groups: [], webhooks: [delivered, other] }),
+      answerOf('notifications-2', { groups: [], webhooks: [waiting, other] }),
+      // Of a version before webhooks.
+      answerOf('notifications-3', { groups: [] }),
+    ];
+    assert.deepEqual(compose('e', found, []).webhooks, [delivered, other]);
+  });
+
   it('has the event’s letters with their attempts, as the list of letters shows them', () => {
     const letter = {
       id: 'l1',
