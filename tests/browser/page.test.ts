@@ -147,13 +147,6 @@ describe('the page at /', function () {
     await page.keyboard.press('Enter');
     await page.locator('#events li[data-type=order_created]').first().waitFor();
   });
-
-  it('has an API reference that asks nobody else for anything', async () => {
-    const { page, faults } = await visit();
-    await page.goto(`${origin}/docs`);
-    await page.getByText('/v1/auth/login').first().waitFor();
-    assert.deepEqual(faults, []);
-  });
 });
 
 function setting(name: string): string {
