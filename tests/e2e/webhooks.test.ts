@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
 import { Webhook } from 'standardwebhooks';
-import { type Receiver, startReceiver } from '../../services/notifications/src/webhooks/testing.ts';
 import { http, placeOrder, tokenOf } from '../security/scene.ts';
 import { eventually } from '../support/eventually.ts';
+import { type Receiver, startReceiver } from '../support/receiver.ts';
 
 const admin = 'admin@acme';
 

@@ -6,8 +6,9 @@ import tls from 'node:tls';
 import { anOrderEvent } from '@ragline/schemas/samples';
 import { after, afterEach, before, describe, it } from 'mocha';
 import { eventually } from '../../../../tests/support/eventually.ts';
+import { startReceiver } from '../../../../tests/support/receiver.ts';
 import { createPost } from './post.ts';
-import { openScene, type Scene, startReceiver } from './testing.ts';
+import { openScene, type Scene } from './testing.ts';
 
 const publicAddress = '93.184.215.14';
 

@@ -1,7 +1,5 @@
 /** For tests: webhooks on a database of their own, and a receiver that does as it is told. */
 import { randomUUIDv7 } from 'node:crypto';
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { inTenant, inTransaction, type Pool } from '@ragline/postgres/pool';
 import { poolOf, scratchDatabase } from '@ragline/postgres/testing';
 import { createHealth } from '@ragline/runtime/health';
@@ -14,6 +12,7 @@ import { createApi } from '@ragline/web/api';
 import { createApp } from '@ragline/web/app';
 import { createAuthentication } from '@ragline/web/auth';
 import request from 'supertest';
+import { startReceiver } from '../../../../tests/support/receiver.ts';
 import { startTokens } from '../../../../tests/support/tokens.ts';
 import { notificationStore } from '../store.ts';
 import { keepDeliveries, webhookGroupId } from './consumer.ts';
@@ -143,47 +142,4 @@ function decoded(value: OrderEvent): DecodedEvent {
   const { event_id, event_type, tenant_id, user_id, order } = value;
   const place = { topic: 'orders.v1', partition: 0, offset: '0', key: order.id, headers: {}, schema_id: 1 };
   return { ...place, timestamp: 0, schema: 'order_v1', event_id, event_type, tenant_id, user_id, value };
-}
-
-export type Received = { headers: Record<string, string>; body: string };
-export type Reply = { status: number; headers?: Record<string, string>; body?: string } | 'hang' | 'cut';
-
-/** @property reply what the next requests are answered; a function is asked each time */
-export type Receiver = Awaited<ReturnType<typeof startReceiver>>;
-
-export async function startReceiver() {
-  const received: Received[] = [];
-  let reply: (request: Received) => Reply = () => ({ status: 204 });
-  const server = http.createServer((req, res) => {
-    const chunks: Buffer[] = [];
-    req.on('data', (chunk: Buffer) => chunks.push(chunk));
-    req.on('end', () => {
-      const headers = Object.fromEntries(
-        Object.entries(req.headers).map(([name, value]) => [name, String(value)]),
-      );
-      const got = { headers, body: Buffer.concat(chunks).toString() };
-      received.push(got);
-      const answer = reply(got);
-      if (answer === 'hang') return;
-      if (answer === 'cut') {
-        req.socket.destroy();
-        return;
-      }
-      res.writeHead(answer.status, answer.headers).end(answer.body);
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    port,
-    url: `http://127.0.0.1:${port}/hook`,
-    received,
-    answer(next: Reply | ((request: Received) => Reply)): void {
-      reply = typeof next === 'function' ? next : () => next;
-    },
-    async stop(): Promise<void> {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
 }
