@@ -1,4 +1,5 @@
 /** For tests: the chat API on a port of its own, over a database and topics of its own, and a worker to be told what to say. */
+
 import { randomUUIDv7 } from 'node:crypto';
 import { inTenant, type Pool } from '@ragline/postgres/pool';
 import { poolOf, scratchDatabase } from '@ragline/postgres/testing';
@@ -6,6 +7,7 @@ import { createHealth } from '@ragline/runtime/health';
 import { createMetrics, type Metrics } from '@ragline/runtime/metrics';
 import { createCodec } from '@ragline/schemas/codec';
 import { createKafka } from '@ragline/streams/kafka-client';
+import { makeTopics } from '@ragline/streams/make-topics';
 import { startProducer } from '@ragline/streams/producer';
 import { createApi } from '@ragline/web/api';
 import { createApp } from '@ragline/web/app';
@@ -41,13 +43,10 @@ export async function openLiveScene(
   const kafka = createKafka({ ...access, clientId: 'test', log: quiet });
   const admin = kafka.admin();
   await admin.connect();
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: [
-      { topic: topics.events, numPartitions: 12 },
-      { topic: topics.revocations, numPartitions: 1 },
-    ],
-  });
+  await makeTopics(admin, [
+    { topic: topics.events, numPartitions: 12 },
+    { topic: topics.revocations, numPartitions: 1 },
+  ]);
   const database = await scratchDatabase();
   const pool = poolOf('ragline_chat', 8, database.name);
   const codec = createCodec({ registryUrl });

@@ -8,7 +8,8 @@ import type { Prompts } from '../model/prompts.ts';
 import type { Chunk, Retriever } from '../retrieval/retrieve.ts';
 import type { OrdersClient } from './orders-client.ts';
 
-export type Tool<I = unknown, O = unknown> = {
+/** `C`: what of the context it needs. */
+export type Tool<I = unknown, O = unknown, C = ToolContext> = {
   name: string;
   /** For the model: when to call it, and what it gives. */
   description: string;
@@ -22,7 +23,7 @@ export type Tool<I = unknown, O = unknown> = {
   effect: 'read' | 'write';
   timeoutMs: number;
   /** Throws ToolError for what the model can act upon; any other error is told as a failure without details. */
-  run(input: I, context: ToolContext): Promise<O>;
+  run(input: I, context: C): Promise<O>;
   /** The result in a few words, for `tool_finished`; says nothing that only the answer should. */
   summary?(output: O): string;
 };
@@ -54,6 +55,11 @@ export type ToolContext = ToolCaller & {
   cite: (chunks: readonly Chunk[]) => number[];
   /** Hands the turn the approval that it has to show. */
   needApproval: (approval: NeededApproval) => void;
+};
+
+/** All that a tool needs which only searches. */
+export type SearchContext = Pick<ToolContext, 'tenant_id' | 'signal' | 'cite'> & {
+  parts: Pick<ToolParts, 'retriever'>;
 };
 
 export type NeededApproval = { approval_id: string; quote: unknown };
@@ -90,7 +96,7 @@ export class ToolError extends Error {
 }
 
 /** Keeps the types of input and output together; the default export of a file in definitions/. */
-export function defineTool<I, O>(tool: Tool<I, O>): Tool<I, O> {
+export function defineTool<I, O, C = ToolContext>(tool: Tool<I, O, C>): Tool<I, O, C> {
   return tool;
 }
 

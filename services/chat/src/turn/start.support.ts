@@ -1,4 +1,5 @@
 /** For tests: topics and a group of the test's own, and instances that answer from them, on the real Kafka. */
+
 import { randomUUID } from 'node:crypto';
 import type { Pool } from '@ragline/postgres/pool';
 import { createHealth } from '@ragline/runtime/health';
@@ -8,6 +9,7 @@ import { createCodec } from '@ragline/schemas/codec';
 import { deadLetterTopicOf } from '@ragline/schemas/topics';
 import type { ChatEvent, ChatRequestEvent } from '@ragline/schemas/types.generated';
 import { createKafka } from '@ragline/streams/kafka-client';
+import { makeTopics } from '@ragline/streams/make-topics';
 import { startProducer } from '@ragline/streams/producer';
 import { startTail } from '@ragline/streams/tail';
 import { createTailClient } from '@ragline/streams/tail-client';
@@ -30,14 +32,11 @@ export async function openTopics() {
   const all = [names.requests, names.events, deadLetterTopicOf(names.groupId)];
   const admin = kafka.admin();
   await admin.connect();
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: all.map((topic) => ({
-      topic,
-      numPartitions: 2,
-      configEntries: [{ name: 'compression.type', value: 'gzip' }],
-    })),
-  });
+  const configEntries = [{ name: 'compression.type', value: 'gzip' }];
+  await makeTopics(
+    admin,
+    all.map((topic) => ({ topic, numPartitions: 2, configEntries })),
+  );
   const producer = await startProducer({ kafka, log: quiet });
   const codec = createCodec({ registryUrl });
   const encode = await codec.encoder('chat_request_v1');

@@ -1,5 +1,4 @@
 /** Asks the offline responder as a turn does: retrieval, the model, its tools, the model again. */
-import { randomUUID } from 'node:crypto';
 import { roughTokens } from '../../../../services/chat/src/model/create.ts';
 import type {
   ChatMessage,
@@ -91,7 +90,7 @@ function request(tenant_id: string, messages: ChatMessage[]): Omit<ModelRequest,
 }
 
 async function listen(model: Model, asked: ModelRequest): Promise<{ text: string; calls: ToolCall[] }> {
-  const said = { text: '', calls: [] as ToolCall[] };
+  const said: { text: string; calls: ToolCall[] } = { text: '', calls: [] };
   for await (const event of model.stream(asked)) {
     if (event.kind === 'text') said.text += event.text;
     else if (event.kind === 'tool_calls') said.calls = event.calls;
@@ -105,15 +104,7 @@ async function called(
   { name, arguments: text }: ToolCall,
   cite: (chunks: readonly Chunk[]) => number[],
 ): Promise<string> {
-  const who = { tenant_id, user_id: 'eval', conversation_id: randomUUID(), turn_id: randomUUID() };
-  const context = {
-    ...who,
-    roles: ['customer'] as const,
-    generation: 1,
-    signal: new AbortController().signal,
-  };
-  // biome-ignore lint/suspicious/noExplicitAny: these tools need the retriever alone.
-  const searching = { ...context, parts: { retriever }, cite, needApproval: () => {} } as any;
+  const searching = { tenant_id, signal: new AbortController().signal, parts: { retriever }, cite };
   const input: unknown = JSON.parse(text);
   if (name === retrieveMenu.name)
     return JSON.stringify(await retrieveMenu.run(retrieveMenu.input.parse(input), searching));

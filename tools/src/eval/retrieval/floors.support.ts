@@ -7,13 +7,13 @@ import { openWorld } from './world.ts';
 
 // Below the figures of `ragline eval retrieval` by two or three questions.
 const floors = {
-  recall_at_5: 0.85,
+  recall_at_5: 0.83,
   recall_at_10: 0.88,
-  mrr_at_10: 0.8,
-  ndcg_at_10: 0.82,
-  answer_accuracy: 0.86,
-  abstain_accuracy: 0.9,
-  answer_or_abstain_accuracy: 0.92,
+  mrr_at_10: 0.77,
+  ndcg_at_10: 0.79,
+  answer_accuracy: 0.76,
+  abstain_accuracy: 0.76,
+  answer_or_abstain_accuracy: 0.8,
 } as const;
 
 export async function assertFloors(tenants: readonly SampleTenant[]): Promise<void> {

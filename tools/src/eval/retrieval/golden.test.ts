@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
+import { phrases } from '../../../../services/chat/src/model/offline/phrases.ts';
+import { wordsOf } from '../../../../services/chat/src/model/offline/words.ts';
 import { questionsOf, sets } from './golden.ts';
 
 describe('the golden set', () => {
@@ -22,9 +24,35 @@ describe('the golden set', () => {
     );
   });
 
+  it('has beside it forty questions and more, written before anything was set, a quarter of them without an answer', () => {
+    const others = [...questionsOf('golden'), ...questionsOf('held-out')];
+    const fresh = questionsOf('fresh');
+    assert.ok(fresh.length >= 40);
+    assert.ok(fresh.filter(({ relevant }) => relevant.length === 0).length >= 14);
+    for (const { question } of fresh) {
+      const alike = others.filter((other) => sharedWords(question, other.question) >= 0.6);
+      assert.deepEqual(alike, [], question);
+    }
+  });
+
+  it('asks nothing that the responder has for an example, in these words or nearly', () => {
+    const examples = Object.values(phrases).flat();
+    for (const { question } of sets.flatMap(questionsOf)) {
+      const alike = examples.filter((example) => sharedWords(question, example) >= 0.6);
+      assert.deepEqual(alike, [], question);
+    }
+  });
+
   it('demands something of every answer that there is', () => {
     for (const { id, relevant, says, never } of sets.flatMap(questionsOf)) {
       assert.ok(relevant.length === 0 || says.length + never.length > 0, id);
     }
   });
 });
+
+/** Which part of the words of both texts they share. */
+function sharedWords(a: string, b: string): number {
+  const [one, other] = [new Set(wordsOf(a)), new Set(wordsOf(b))];
+  const shared = [...one].filter((word) => other.has(word)).length;
+  return shared / (one.size + other.size - shared);
+}

@@ -23,6 +23,8 @@ const dishFloor = 0.42;
 // From it on, and so far ahead of every dish, a document answers whatever the question seems to be.
 const documentFloor = 0.6;
 const documentLead = 0.05;
+// What a sentence has to score to be said where a dish seems to be asked for.
+const writtenFloor = 0.66;
 // What a sentence has to score to be said of a dish that is not on the menu.
 const besideMenuFloor = 0.5;
 
@@ -34,6 +36,8 @@ export async function nextStep(scene: Scene, guess: Guess, means: Means): Promis
   const refused = refusalStep(scene);
   if (refused !== undefined) return refused;
   const subject = subjectOf(scene);
+  const written = await plainlyWritten(scene, subject, guess, means);
+  if (written !== undefined) return written;
   const isTelling = guess.intent === 'menu' || guess.intent === 'dish' || guess.intent === 'house';
   const isTalk = guess.intent === 'greeting' || guess.intent === 'thanks' || guess.intent === 'bye';
   if (!isTelling && guess.likeness < (isTalk ? talkFloor : actionFloor))
@@ -84,6 +88,9 @@ async function known(scene: Scene, subject: string, guess: Guess, means: Means):
   if (kind === 'house' && scene.dishes.some(({ score }) => score >= dishFloor)) {
     return menuStep(scene, subject) ?? nearestStep(scene, subject);
   }
+  if (kind === 'house' && isHalfNamed(subject, scene)) {
+    return dishStep(scene, subject) ?? say(dontKnow(scene.language));
+  }
   // Short, and about a price or the like: its name may be mistyped, and nothing was found by it.
   if (
     kind === 'house' &&
@@ -95,12 +102,39 @@ async function known(scene: Scene, subject: string, guess: Guess, means: Means):
   return say(dontKnow(scene.language));
 }
 
+/** What sounds like a question for a dish, and is what a document answers: "Do you have a high chair?" */
+async function plainlyWritten(
+  scene: Scene,
+  subject: string,
+  { intent }: Guess,
+  means: Means,
+): Promise<Step | undefined> {
+  const isForMenu = intent === 'menu' || intent === 'dish' || intent === 'order';
+  if (!isForMenu || !scene.question.trim().endsWith('?') || scene.language === 'de') return undefined;
+  if (dishesNamed(subject, scene.dishes).length > 0) return undefined;
+  const ofDish = Math.max(0, ...scene.dishes.map(({ score }) => score));
+  const floor = Math.max(writtenFloor, ofDish + documentLead);
+  return houseStep(scene, subject, means, floor);
+}
+
 /** Whether a document is plainly nearer to the question than any dish. */
 function isForDocuments({ found }: Scene): boolean {
   const [first] = found;
   if (first === undefined || first.chunk.kind === 'menu' || first.chunk.score < documentFloor) return false;
   return found.every(({ chunk }) => chunk.kind !== 'menu' || chunk.score < first.chunk.score - documentLead);
 }
+
+/** "Is there egg in the tagliatelle?" says a part of a name that is no kind of dish. */
+function isHalfNamed(subject: string, { dishes }: Scene): boolean {
+  const topics = topicsOf(subject).filter((topic) => topic.length >= partLettersMin);
+  return dishes.some(({ name, category }) => {
+    const kind = topicsOf(category ?? '');
+    const parts = topicsOf(name).filter((part) => !kind.some((word) => isAlike(word, part)));
+    return parts.some((part) => topics.some((topic) => isAlike(topic, part)));
+  });
+}
+
+const partLettersMin = 6;
 
 const factual = /\b(?:price|costs?|how much|calories|kcal|ingredients|preis|kostet|kalorien|zutaten)\b/;
 
@@ -121,6 +155,10 @@ async function promotion(scene: Scene, subject: string, means: Means): Promise<S
   const priced = orderStep(scene, 'promotion');
   if (priced !== undefined) return priced;
   const code = codeIn(scene.question);
+  // For students, on birthdays: only a document can say so.
+  if (code === undefined && isForSomebody(scene)) {
+    return (await houseStep(scene, subject, means)) ?? say(dontKnow(scene.language));
+  }
   const listed = code === undefined ? runningStep(scene) : undefined;
   if (listed !== undefined) return listed;
   const written = await houseStep(scene, subject, means);
@@ -131,6 +169,20 @@ async function promotion(scene: Scene, subject: string, means: Means): Promise<S
   );
   return written?.kind === 'say' ? say(`${written.text} ${ask}`) : say(ask);
 }
+
+/** Whether it asks for more than which promotions there are. */
+function isForSomebody({ question, dishes }: Scene): boolean {
+  if (dishesNamed(question, dishes).length > 0) return false;
+  const about = /\b(?:for|if|as|when|fur|als|wenn|zum)\b(.*)$/.exec(plain(question))?.[1] ?? '';
+  return topicsOf(about).some((topic) => !ofPromotions.has(topic));
+}
+
+const ofPromotions = new Set(
+  topicsOf(
+    'discount discounts promotion promotions promo code codes coupon voucher deal deals offer offers order orders me today now ' +
+      'running cheaper price total basket bestellung rabatt aktion heute',
+  ),
+);
 
 /** "I want a dessert without nuts" orders nothing yet: it names no dish, only what one should be like. */
 function isOnlyWishes({ question, dishes }: Scene): boolean {

@@ -2,7 +2,7 @@
 import type { Embedder } from '../../embedding/embedder.ts';
 import { type Intent, phrases } from './phrases.ts';
 import { numberPattern } from './said-lines.ts';
-import { hasWishes, wishesOf } from './wishes.ts';
+import { allergensIn, hasWishes, wishesOf } from './wishes.ts';
 import { plain, wordsOf } from './words.ts';
 
 export type Guess = { intent: Intent; likeness: number };
@@ -112,7 +112,11 @@ export function byRule(question: string): Intent | undefined {
   )
     return 'status';
   if (/\ballerg.*\bcan i (?:eat|have|order) (?:the|your)\b/.test(text)) return 'dish';
-  if (edible.test(text) && hasWishes(wishesOf(question))) return 'menu';
+  if (/\btraces?\b|\bcross.?contamin/.test(text)) return 'house';
+  if (inside.test(text) && allergensIn(question).length > 0) return 'dish';
+  const wishes = wishesOf(question);
+  if (wishes.sort !== undefined && wishes.category !== undefined) return 'menu';
+  if (edible.test(text) && hasWishes(wishes)) return 'menu';
   if (/\b(?:available|sold out|in stock|still have|ausverkauft|verfugbar)\b/.test(text)) return 'dish';
   if (isOrder(text)) return 'order';
   if (promoting.test(text) && !/\b(?:student|senior|birthday)/.test(text)) return 'promotion';
@@ -136,6 +140,9 @@ function startsAnOrder(text: string): boolean {
     text,
   );
 }
+
+// "Is there egg in the tagliatelle?"
+const inside = /\b(?:is|are) there\b.*\bin (?:the|your|this|that)\b/;
 
 const edible = /\bcan i (?:eat|have|order)\s*[?.!]*$|\bwas (?:kann|darf) ich (?:essen|nehmen|bestellen)\b/;
 
@@ -167,9 +174,19 @@ function isOrder(text: string): boolean {
       text,
     ) ||
     wanting.test(text) ||
-    isCounted(text)
+    isCounted(text) ||
+    isAskedFor(text)
   );
 }
+
+/** "A Margherita please": nothing but what it is, and a please. */
+function isAskedFor(text: string): boolean {
+  return asked.test(text) && !told.test(text) && wordsOf(text).length <= 8;
+}
+
+// A table, a moment, the bill: none of it is on a menu.
+const asked =
+  /^(?:a|an|ein|einen?|another|noch ein\w*) (?!(?:table|seat|moment|minute|second|question|menu|bill|receipt|invoice|refund|reservation|voucher|summary|discount|code|human|tisch|platz|frage|rechnung|karte|gutschein|menschen)\b)[^?]*\b(?:please|pls|bitte)[.!]*$/;
 
 /** "Two Margherita and a cola": with nothing said but what it is. */
 function isCounted(text: string): boolean {

@@ -163,6 +163,38 @@ describe('the offline responder', () => {
     assert.match(which.text, /Which “beer” do you mean\?\n- Root Beer, 3\.90 €/);
   });
 
+  it('understands a dish that is said alone, and mistyped', async () => {
+    const { calls } = await ask('a magherita please', { knowledge: [margherita] });
+    const [search] = calls;
+    const rounds: Round[] = search?.name === 'retrieve_menu' ? [[search, found(margherita)]] : [];
+    const next =
+      rounds.length > 0 ? await ask('a magherita please', { knowledge: [margherita], rounds }) : { calls };
+    assert.deepEqual(inputsOf(next.calls, 'confirm'), [
+      { items: [{ product_id: margherita.source_id, quantity: 1 }] },
+    ]);
+  });
+
+  it('promises nobody a discount that no document speaks of, and takes free for no denial', async () => {
+    const discount = await ask('Is there a discount for students?');
+    assert.deepEqual(discount.calls, []);
+    assert.match(discount.text, /^I don't know/);
+    const { calls } = await ask('Do you have free wifi?');
+    assert.ok(!JSON.stringify(calls).includes('without'));
+  });
+
+  it('answers from a document what only sounds like a question for a dish', async () => {
+    const bambini = aDish({ title: 'Bambini', text: 'Small margherita', tags: ['children'], price: 590 });
+    const chairs = aChunk({
+      ...{ kind: 'faq', title: 'Your visit', header: 'FAQ · Your visit', score: 0.65 },
+      text: 'Do you have a high chair for children?\nYes, six of them.',
+    });
+    const { text, calls } = await ask('Do you have a high chair for children?', {
+      knowledge: [chairs, bambini],
+    });
+    assert.deepEqual(calls, []);
+    assert.match(text, /^Yes, six of them \[1\]/);
+  });
+
   it('prices the basket of the conversation when a code is named', async () => {
     const earlier: ChatMessage[] = [
       { role: 'user', content: 'I want two Margherita' },

@@ -2,7 +2,7 @@
 import type { Embedder } from '../../embedding/embedder.ts';
 import { cosine } from './intents.ts';
 import type { Passage } from './scene.ts';
-import { isAlike, topicsOf } from './words.ts';
+import { isAlike, stem, topicsOf, wordsOf } from './words.ts';
 
 export type Sentence = { text: string; citation: number; score: number };
 
@@ -16,12 +16,18 @@ export type Answering = {
 export type Floors = {
   /** Of a passage's cosine: below it, it is about something else. */
   passage: number;
-  /** Of a sentence's score. */
-  sentence: number;
+  /** Of a sentence's score where its passage speaks of everything in particular that the question does. */
+  spoken: number;
+  /** Where it speaks of something like it. */
+  like: number;
+  /** Where the question has a word that nothing in the passage is like: "Can I *smoke* on the terrace?" */
+  foreign: number;
 };
 
 // Found by `ragline eval retrieval`: what is asked and answered scores above, what no document answers below.
-const usualFloors: Floors = { passage: 0.28, sentence: 0.378 };
+const usualFloors: Floors = { passage: 0.28, spoken: 0.365, like: 0.378, foreign: 0.455 };
+// Of two words' vectors: from it on the one may stand for the other.
+const likeWord = 0.5;
 
 const passagesMax = 4;
 const unitsMax = 24;
@@ -65,14 +71,61 @@ export async function answering(
       likeness(order),
       unit.asked === undefined ? 0 : likeness(units.length + asked.indexOf(unit.asked)),
     );
-    const shared = share(topics, topicsOf(`${passage.chunk.header} ${unit.under} ${unit.text}`));
+    const about = `${passage.chunk.header} ${unit.under} ${unit.text}`;
+    const shared = share(topics, topicsOf(about));
     const score = 0.6 * meaning + 0.35 * passage.chunk.score + 0.05 * shared;
-    return { text: unit.text, citation: passage.citation, order, score };
+    return { text: unit.text, citation: passage.citation, order, score, about };
   });
-  return best(scored, floors.sentence);
+  const floor = await floorFor(question, scored, floors, (words) => embedder.embed(words, signal));
+  return best(scored, floor);
 }
 
-type Scored = Sentence & { order: number };
+type Scored = Sentence & { order: number; about: string };
+
+/** How good the best sentence has to be, by whether it is about what the question is about. */
+async function floorFor(
+  question: string,
+  scored: readonly Scored[],
+  { spoken, like, foreign }: Floors,
+  embed: (words: string[]) => Promise<readonly Float32Array[]>,
+): Promise<number> {
+  const top = scored.reduce<Scored | undefined>(
+    (a, b) => (a === undefined || b.score > a.score ? b : a),
+    undefined,
+  );
+  if (top === undefined || top.score < spoken || top.score >= foreign) return spoken;
+  const own = topicsOf(top.about);
+  const particular = particularOf(question);
+  const missing = particular.filter((word) => !own.some((topic) => isAlike(topic, stem(word))));
+  if (missing.length === 0) return particular.length === 0 ? like : spoken;
+  if (top.score < like) return like;
+  const said = [...new Set(particularOf(top.about))];
+  const vectors = await embed([...missing, ...said]);
+  const others = vectors.slice(missing.length);
+  const isLike = (at: number) => {
+    const vector = vectors[at];
+    return vector !== undefined && others.some((other) => cosine(vector, other) >= likeWord);
+  };
+  return missing.every((_, at) => isLike(at)) ? like : foreign;
+}
+
+/** The words that say what in particular a text is about; what any question has is none of them. */
+function particularOf(text: string): string[] {
+  return wordsOf(text).filter(
+    (word) => /^\p{L}{3}/u.test(word) && topicsOf(word).some((it) => !common.has(it)),
+  );
+}
+
+// Verbs and words of a meal, of which every question and no question in particular speaks.
+const common = new Set(
+  topicsOf(
+    'need want wish like get got take bring come came go going use used make made give let tell know say said happen happens find ' +
+      'offer offered have must should may might still already more less most other own one two after before during back away ' +
+      'off out something anything nothing everything someone nobody really possible problem think question help mean ' +
+      'food meal dish eat order ordered restaurant shop place house people time today tonight now live ' +
+      'euro euros cent three four five six seven eight nine ten twenty thirty hundred',
+  ),
+);
 
 /** The best one and others nearly as good, those of one passage together and in its order. */
 function best(scored: readonly Scored[], floor: number): Answering {

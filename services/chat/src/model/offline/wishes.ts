@@ -240,6 +240,12 @@ function minor(text: string | undefined): number {
 // "no nuts or eggs", "without dairy", "nut-free", "allergic to fish and milk", "ohne Nüsse", "glutenfrei".
 const deniers =
   /\b(?:no|without|not|w\/o|free (?:of|from)|allergic to|allergy to|avoid|intolerant to|intolerance to|hold the|ohne|kein|keine|keinen|allergisch (?:auf|gegen)|(?:can't|cannot|can not|don't|do not|darf|kann) (?:eat|have|like|take|tolerate))\s+((?:any |the |too |really |very )?[\p{L}'-]+(?:(?:\s*,\s*|\s+(?:or|and|nor|oder|und)\s+)(?:no |any |without )?[\p{L}'-]+)*)/gu;
+// "Do you have free parking?" is free of nothing.
+const unfreed = new Set(
+  'have has had get for is are be was am feel the your our any some there it a an with offer sind ist habt haben gibt'.split(
+    ' ',
+  ),
+);
 const freed = /\b([\p{L}]+)[- ]?(?:free|frei|freie|freies|freien)\b/gu;
 const allergy = /\b([\p{L}]+)[- ](?:allergy|allergies|intolerance|intolerant|allergie)\b/gu;
 const allergicBefore = /\bgegen ((?:[\p{L}]+(?:,| und| oder)? )+)allergisch\b/gu;
@@ -255,7 +261,9 @@ function deniedWords(text: string): string[] {
   const lists = [...text.matchAll(deniers), ...text.matchAll(allergicBefore)].flatMap(([, list]) =>
     wordsOf(list ?? ''),
   );
-  const single = [...text.matchAll(freed), ...text.matchAll(allergy)].map(([, word]) => word ?? '');
+  const single = [...text.matchAll(freed), ...text.matchAll(allergy)]
+    .map(([, word]) => word ?? '')
+    .filter((word) => !unfreed.has(word));
   const things = lists.filter((word) => !idle.has(word));
   return [...things, ...single].filter((word) => word.length > 2 || word === 'ei');
 }

@@ -1,7 +1,7 @@
 /** retrieve_menu: what can be ordered, by meaning and under the rules of the house. */
 import { z } from 'zod';
 import { cited, citedFrom, clipped, narrowFilter, narrowing, query } from '../shapes.ts';
-import { defineTool } from '../tool.ts';
+import { defineTool, type SearchContext } from '../tool.ts';
 
 const limitUsual = 8;
 const descriptionMax = 600;
@@ -39,7 +39,10 @@ export default defineTool({
   effect: 'read',
   timeoutMs: 5_000,
 
-  async run({ query: words, limit, available, ...narrow }, { tenant_id, parts, signal, cite }) {
+  async run(
+    { query: words, limit, available, ...narrow },
+    { tenant_id, parts, signal, cite }: SearchContext,
+  ) {
     const { chunks } = await parts.retriever.retrieve({
       tenant_id,
       query: words,

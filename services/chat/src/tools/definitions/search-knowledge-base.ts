@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { kinds } from '../../retrieval/chunk.ts';
 import { cited, citedFrom, clipped, narrowFilter, narrowing, query } from '../shapes.ts';
-import { defineTool } from '../tool.ts';
+import { defineTool, type SearchContext } from '../tool.ts';
 
 const limitUsual = 6;
 const textMax = 2_000;
@@ -24,7 +24,10 @@ export default defineTool({
   effect: 'read',
   timeoutMs: 5_000,
 
-  async run({ query: words, kinds: wanted, limit, ...narrow }, { tenant_id, parts, signal, cite }) {
+  async run(
+    { query: words, kinds: wanted, limit, ...narrow },
+    { tenant_id, parts, signal, cite }: SearchContext,
+  ) {
     const { chunks } = await parts.retriever.retrieve({
       tenant_id,
       query: words,
