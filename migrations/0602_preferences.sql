@@ -13,6 +13,8 @@ CREATE TABLE notifications.preference (
   history    jsonb NOT NULL,
   -- Whether his last token said that he is staff: such a digest also counts what is for all staff.
   is_staff   boolean NOT NULL,
+  -- When he last put preferences or followed his notifications, to the day: nobody makes digests for who has gone.
+  seen_at    timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL,
   PRIMARY KEY (tenant_id, user_id)
 );

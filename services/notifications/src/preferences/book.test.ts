@@ -118,7 +118,7 @@ function aBook() {
           return preferences === undefined ? [] : [{ user: { tenant_id, user_id }, preferences }];
         });
       },
-      async noteRole() {},
+      async seen() {},
     },
     log: { debug() {}, info() {}, warn() {}, error() {} },
     now: () => at,

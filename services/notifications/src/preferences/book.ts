@@ -30,7 +30,7 @@ const refreshMs = 60_000;
 const usersAtOnce = 500;
 
 export function createPreferenceBook(parts: {
-  store: Pick<PreferenceStore, 'ofUsers' | 'noteRole'>;
+  store: Pick<PreferenceStore, 'ofUsers' | 'seen'>;
   log: Logger;
   now: () => number;
   /** How long a subscription waits to know what its user wants, before it begins without. */
@@ -87,9 +87,9 @@ export function createPreferenceBook(parts: {
     return judge(rulesAt(page.preferences, createdAt), kind, createdAt) === 'told';
   }
 
-  async function noteRole(reader: Reader): Promise<void> {
+  async function noteSeen(reader: Reader): Promise<void> {
     if (pageOf(reader).preferences.version === 0) return;
-    await store.noteRole(reader).catch((error: unknown) => log.warn('role not noted', { error }));
+    await store.seen(reader).catch((error: unknown) => log.warn('presence not noted', { error }));
   }
 
   return {
@@ -103,7 +103,7 @@ export function createPreferenceBook(parts: {
         });
         await Promise.race([page.loading, delay(waitMs, undefined, { ref: false })]);
       }
-      void noteRole(reader);
+      void noteSeen(reader);
     },
 
     watch(principalOf: () => Principal): Filter {

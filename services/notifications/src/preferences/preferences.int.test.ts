@@ -368,6 +368,22 @@ describe('notification preferences', function () {
     assert.equal((await customer.list())[0]?.title, '1 order of yours was received');
   });
 
+  it('of who has not been here for a month make no more digests, until he is back', async () => {
+    const { tenant_id, customer, order } = aTenant();
+    await customer.put({ events: { order_created: inDigest }, digest_minutes: 5 });
+    await order();
+    await comeDue(tenant_id);
+    await inTenant(pool, tenant_id, (client) =>
+      client.query("UPDATE notifications.preference SET seen_at = now() - interval '31 days'"),
+    );
+    assert.equal((await tell()).told, 1);
+    assert.deepEqual(await windowsOf(tenant_id), []);
+    const store = preferenceStore(pool, async () => encode);
+    await store.seen(customer.reader);
+    await store.seen(customer.reader);
+    assert.equal((await windowsOf(tenant_id)).length, 1);
+  });
+
   it('of a user are nobody else’s, nor in another tenant', async () => {
     const one = aTenant();
     const other = aTenant();

@@ -18,7 +18,7 @@ import {
   usualPreferences,
   windowEnd,
 } from './rules.ts';
-import { preferencesFrom, shown } from './shapes.ts';
+import { preferencesFrom, rulesFrom, shown } from './shapes.ts';
 
 export type User = { tenant_id: string; user_id: string };
 export type PreferenceStore = ReturnType<typeof preferenceStore>;
@@ -85,16 +85,23 @@ export function preferenceStore(pool: Pool, encoder: () => Promise<Encode>) {
       });
     },
 
-    /** Notes what a token says of a user's role: it decides what his digests count. */
-    async noteRole({ tenant_id, user_id, is_staff }: Reader): Promise<void> {
-      await inTenant(pool, tenant_id, (client) =>
-        client.query({
-          name: 'preferences_note_role',
-          text: `UPDATE notifications.preference SET is_staff = $3
-                  WHERE tenant_id = $1 AND user_id = $2 AND is_staff <> $3`,
+    /**
+     * Notes that a user is here, and what his token says of his role: it decides what his digests count. Digests of who
+     * has been away for long have ended; they begin again.
+     */
+    async seen({ tenant_id, user_id, is_staff }: Reader): Promise<void> {
+      await inTenant(pool, tenant_id, async (client) => {
+        const { rows } = await client.query<{ rules: unknown; at: Date }>({
+          name: 'preferences_seen',
+          text: `UPDATE notifications.preference SET is_staff = $3, seen_at = now()
+                  WHERE tenant_id = $1 AND user_id = $2 AND (is_staff <> $3 OR seen_at < now() - interval '1 day')
+                  RETURNING rules, date_trunc('milliseconds', clock_timestamp()) AS at`,
           values: [tenant_id, user_id, is_staff],
-        }),
-      );
+        });
+        const [row] = rows;
+        if (row !== undefined)
+          await beginWindow(client, { tenant_id, user_id }, rulesFrom(row.rules), row.at.getTime());
+      });
     },
   };
 }
@@ -131,7 +138,8 @@ async function save(client: Client, { tenant_id, user_id, is_staff }: Reader, af
   await client.query({
     name: 'preferences_save',
     text: `UPDATE notifications.preference
-              SET version = $3, rules = $4, unlisted = $5, history = $6, is_staff = $7, updated_at = $8
+              SET version = $3, rules = $4, unlisted = $5, history = $6, is_staff = $7, updated_at = $8,
+                  seen_at = now()
             WHERE tenant_id = $1 AND user_id = $2`,
     values: [
       tenant_id,
@@ -155,14 +163,7 @@ async function changeWindows(client: Client, { tenant_id, user_id }: User, { rul
             WHERE tenant_id = $1 AND user_id = $2 AND NOT is_last`,
     values: [tenant_id, user_id, new Date(end), new Date(afterQuiet(rules, end))],
   });
-  if (holdsAnything(rules)) {
-    await client.query({
-      name: 'digest_windows_begin',
-      text: `INSERT INTO notifications.digest_window (tenant_id, user_id, starts_at, ends_at, due_at, rules)
-             VALUES ($1, $2, $3, $4, $4, $5)`,
-      values: [tenant_id, user_id, new Date(from), new Date(windowEnd(rules, from)), JSON.stringify(rules)],
-    });
-  }
+  await beginWindow(client, { tenant_id, user_id }, rules, from);
   const { rows } = await client.query<{ count: number }>({
     name: 'digest_windows_count',
     text: 'SELECT count(*) AS count FROM notifications.digest_window WHERE tenant_id = $1 AND user_id = $2',
@@ -173,6 +174,19 @@ async function changeWindows(client: Client, { tenant_id, user_id }: User, { rul
       headers: { 'retry-after': '60' },
     });
   }
+}
+
+/** Unless one runs, or nothing is held. */
+async function beginWindow(client: Client, { tenant_id, user_id }: User, rules: Rules, at: number) {
+  if (!holdsAnything(rules)) return;
+  const ends = new Date(windowEnd(rules, at));
+  await client.query({
+    name: 'digest_windows_begin',
+    text: `INSERT INTO notifications.digest_window (tenant_id, user_id, starts_at, ends_at, due_at, rules)
+           VALUES ($1, $2, $3, $4, $4, $5)
+           ON CONFLICT (tenant_id, user_id) WHERE NOT is_last DO NOTHING`,
+    values: [tenant_id, user_id, new Date(at), ends, JSON.stringify(rules)],
+  });
 }
 
 async function publish(client: Client, user: Reader, after: Preferences, encode: Encode): Promise<void> {

@@ -20,6 +20,8 @@ type Row = {
   ends_at: Date;
   is_last: boolean;
   is_staff: boolean;
+  /** He has not been here for long: this one is his last. */
+  is_away: boolean;
   rules: unknown;
   present: unknown;
 };
@@ -64,7 +66,8 @@ export async function putOff(pool: Pool, until: number, delayMs: number): Promis
 }
 
 const claimSql = `
-  SELECT w.tenant_id, w.user_id, w.starts_at, w.ends_at, w.is_last, w.rules, p.is_staff, p.rules AS present
+  SELECT w.tenant_id, w.user_id, w.starts_at, w.ends_at, w.is_last, w.rules, p.is_staff, p.rules AS present,
+         p.seen_at < now() - interval '30 days' AS is_away
     FROM notifications.digest_window w JOIN notifications.preference p USING (tenant_id, user_id)
    WHERE w.due_at <= $1
    ORDER BY w.due_at
@@ -169,9 +172,9 @@ async function write(client: Client, row: Row, title: string, encode: Encode): P
 
 /** The next window. The row itself moves on: a change of preferences that waits for it finds the window that runs then. */
 async function goOn(client: Client, row: Row, rules: Rules, ends: number): Promise<void> {
-  const { tenant_id, user_id, starts_at, is_last } = row;
+  const { tenant_id, user_id, starts_at, is_last, is_away } = row;
   const values = [tenant_id, user_id, starts_at];
-  if (is_last) {
+  if (is_last || is_away) {
     await client.query({
       name: 'digest_window_over',
       text: 'DELETE FROM notifications.digest_window WHERE tenant_id = $1 AND user_id = $2 AND starts_at = $3',
