@@ -9,6 +9,7 @@ import pg from 'pg';
 import { openTalk } from '../e2e/chat-scene.ts';
 import { eventually } from '../support/eventually.ts';
 import { httpTo } from '../support/http.ts';
+import { runRunbook } from '../support/runbook.ts';
 import {
   aLine,
   effectsIn,
@@ -19,7 +20,6 @@ import {
   startReceiver,
 } from './kafka-lost.ts';
 import { ownStack } from './own-stack.ts';
-import { commandsOf, runBlock } from './runbook.ts';
 import type { Session } from './session.ts';
 import { type Watcher, watch } from './watcher.ts';
 
@@ -93,7 +93,9 @@ describe('a system whose Kafka lost its disk', function () {
     stack().process('kafka').kill('SIGKILL');
     rmSync(path.join(dataDir, 'kafka'), { recursive: true, force: true });
     const meanwhile = await placeOrder();
-    for (const command of await commandsOf('kafka-lost.md')) await runBlock(command, dataDir);
+    const env = { ...stack().env, RAGLINE_DATA_DIR: dataDir };
+    const followed = await runRunbook('kafka-lost.md', 'Bring it back', env, 240_000);
+    assert.equal(followed.code, 0, followed.stderr + followed.stdout);
 
     // Nothing that was there is missing, or elsewhere, or different; what came meanwhile is behind it.
     const back = await recordsIn(stack());

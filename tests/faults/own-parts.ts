@@ -5,8 +5,11 @@ import { after, before } from 'mocha';
 import { removeData } from '../../infra/local/remove-data.ts';
 import { startStack } from '../../infra/local/start-stack.ts';
 
-/** Within a `describe`: real parts for tests that find theirs in the environment, where the runner starts none. */
-export function ownParts(): void {
+/**
+ * Within a `describe`: real parts for tests that find theirs in the environment, where the runner starts none. Gives
+ * their data folder, once `before` has run.
+ */
+export function ownParts(): () => { dataDir: string } {
   let dataDir: string;
   let running: Awaited<ReturnType<typeof startStack>> | undefined;
   const earlier = { ...process.env };
@@ -20,4 +23,5 @@ export function ownParts(): void {
     await running?.stop();
     await removeData(dataDir);
   });
+  return () => ({ dataDir });
 }

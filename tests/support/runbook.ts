@@ -18,7 +18,8 @@ export function commandsOf(file: string, heading: string): string {
   const sections = text.split(/^(?=##+ )/m);
   const section = sections.find((it) => it.split('\n', 1)[0]?.replace(/^#+ /, '') === heading);
   assert.ok(section, `${file} has no heading "${heading}"`);
-  const blocks = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block ?? '');
+  // In a numbered list they are indented.
+  const blocks = [...section.matchAll(/^ *```sh\n(.*?)^ *```$/gms)].map(([, block]) => block ?? '');
   assert.ok(blocks.length > 0, `${file} tells no commands below "${heading}"`);
   return blocks.join('\n');
 }

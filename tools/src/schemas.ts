@@ -4,6 +4,7 @@ import { generatedUrl, generateTypes } from '@ragline/schemas/generate';
 import { checkSchemas, listSubjects, registerSchemas } from '@ragline/schemas/register';
 import type { Command } from 'commander';
 import { print } from './parts/output.ts';
+import { exportRegistry, importRegistry } from './parts/registry-copy.ts';
 import { readSettings } from './parts/settings.ts';
 
 type Options = { json?: boolean; check?: boolean };
@@ -39,6 +40,23 @@ export function register(program: Command): void {
     .option('--json', 'print JSON')
     .action(async ({ json }: Options) => {
       print(await registerSchemas({ registryUrl: await registryUrl() }), json === true);
+    });
+
+  schemas
+    .command('export <file>')
+    .description('Keeps a copy of all that the registry holds, ids included, for "schemas import".')
+    .action(async (file: string) => {
+      await writeFile(file, await exportRegistry(await registryUrl()), { mode: 0o600 });
+    });
+
+  schemas
+    .command('import <file>')
+    .description('Gives an empty registry what "schemas export" has kept: each schema has its id again.')
+    .action(async (file: string) => {
+      const url = await registryUrl();
+      const there = (await listSubjects({ registryUrl: url })).map(({ subject }) => subject);
+      if (there.length > 0) throw new Error(`The registry is not empty, it has ${there.join(', ')}`);
+      await importRegistry(url, await readFile(file));
     });
 
   schemas

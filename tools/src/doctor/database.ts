@@ -60,7 +60,7 @@ export const databaseChecks: Check[] = [
     run: (settings) =>
       withClient(settings, async (client) => {
         const slot = await readSlot(client);
-        const lost = 'docs/operations/connector.md says how the topics are filled again';
+        const lost = 'docs/operations/slot-lost.md says how the topics are filled again';
         if (!slot)
           return { state: 'broken', detail: 'there is none: events written now are not carried', mend: lost };
         if (slot.wal_status === 'lost')

@@ -28,7 +28,7 @@ export async function fixSlot(settings: Settings): Promise<string> {
     const [slot] = rows;
     if (!slot || slot.wal_status === 'lost') {
       throw new Error(
-        `The slot ${slotName} is ${slot ? 'lost' : 'gone'}: events are missing on Kafka. docs/operations/connector.md says what to do`,
+        `The slot ${slotName} is ${slot ? 'lost' : 'gone'}: events are missing on Kafka. docs/operations/slot-lost.md says what to do`,
       );
     }
     const { rows: holders } = await client.query<{ pid: number; name: string }>(slotHolderSql, [slotName]);

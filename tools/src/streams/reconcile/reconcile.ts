@@ -1,0 +1,284 @@
+/**
+ * Compares the outboxes with the topics by the ids of events, in both directions, and changes nothing.
+ *
+ *   ends of the topics → snapshot of the outboxes → what is on the topics and in no outbox (phantoms)
+ *                                                 → what is in an outbox and on no topic, once it had time to arrive (holes)
+ *
+ * In this order, since an event is in its outbox before it can be on a topic: a record before the ends has its row in
+ * the snapshot. Whatever is written meanwhile is looked at by the next run.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Topic } from '@ragline/schemas/topics';
+import { partitionOf } from '@ragline/streams/partition-of';
+import { createTailClient, type KafkaAccess, type TailClient } from '@ragline/streams/tail-client';
+import pg from 'pg';
+import { createIdSet, type IdSet } from '../id-set.ts';
+import { type OutboxReader, openOutboxes, type RowHead } from '../outbox-rows.ts';
+import { createJudge, type Present } from '../rebuild/plan.ts';
+import { slotState } from '../rebuild/slot.ts';
+import { boundsOf, recordsOf, type TopicBounds, type TopicRecord } from '../topic-records.ts';
+
+export type ReconcileOptions = {
+  /** An administrator's connection string, and one of ragline_cdc. */
+  databaseUrl: string;
+  cdcUrl: string;
+  access: KafkaAccess;
+  slotName: string;
+  topics: readonly Topic[];
+  tables: readonly string[];
+  /** Looks at what is younger only; without it at all that each topic still holds. */
+  since?: Date;
+  /** How long what is missing may be on its way; 30 s. */
+  arriveWithinMs?: number;
+};
+
+/** An event that its outbox has and its topic has not. */
+export type Hole = { topic: string; event_id: string; key: string; created_at: string };
+/** A record of which no outbox knows. */
+export type Phantom = {
+  topic: string;
+  partition: number;
+  offset: number;
+  event_id: string | null;
+  key: string | null;
+  event_type: string | null;
+  tenant_id: string | null;
+  written_at: string;
+};
+
+export type TopicCounts = {
+  topic: string;
+  rows: number;
+  records: number;
+  holes: number;
+  phantoms: number;
+  /** Records whose id stands on the topic before them. */
+  doubled: number;
+  /** Rows that the connector has not come to yet. */
+  on_the_way: number;
+};
+
+export type Reconciled = {
+  at: string;
+  topics: TopicCounts[];
+  /** The first 10,000 of each. */
+  holes: Hole[];
+  phantoms: Phantom[];
+  /** Orders that were created on orders.v1 and are in no outbox: what a restore of Postgres has taken back. */
+  withdrawn_orders: string[];
+};
+
+const listedMax = 10_000;
+// The brokers' clock need not be Postgres's.
+const clocksApartMs = 10 * 60_000;
+const arriveWithinMs = 30_000;
+const lookEveryMs = 1_000;
+
+export async function reconcile(options: ReconcileOptions): Promise<Reconciled> {
+  const client = createTailClient({ kafka: options.access, clientId: 'ragline-reconcile' });
+  const admin = new pg.Client({
+    connectionString: options.databaseUrl,
+    application_name: 'ragline-reconcile',
+  });
+  await admin.connect();
+  try {
+    const bounds = await boundsOfAll(client, options);
+    const reader = await openReader(options);
+    try {
+      const { rows } = await admin.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
+      const inOutbox = await idsIn(reader);
+      const found = await readTopics(client, bounds, inOutbox);
+      const missing = await missingRows(reader, found, options);
+      const onTheWay = await untilArrived(
+        client,
+        admin,
+        { bounds, missing, found, lsn: rows[0]?.lsn },
+        options,
+      );
+      return report(found, missing, onTheWay);
+    } finally {
+      await reader.close();
+    }
+  } finally {
+    await client.close();
+    await admin.end();
+  }
+}
+
+async function boundsOfAll(client: TailClient, { topics, since }: ReconcileOptions) {
+  const bounds = new Map<string, TopicBounds>();
+  const from = since === undefined ? undefined : since.getTime() - clocksApartMs;
+  for (const { name } of topics) bounds.set(name, await boundsOf(client, name, from));
+  return bounds;
+}
+
+/** Rows of somewhat before the first record too, so that none is taken for a phantom by two clocks. */
+function openReader({ cdcUrl: databaseUrl, topics, tables, since }: ReconcileOptions): Promise<OutboxReader> {
+  const from = since === undefined ? new Date(0) : new Date(since.getTime() - 2 * clocksApartMs);
+  return openOutboxes({
+    databaseUrl,
+    tables,
+    wanted: topics.map(({ name }) => ({ topic: name, since: from })),
+  });
+}
+
+async function idsIn(reader: OutboxReader): Promise<IdSet> {
+  const ids = createIdSet();
+  for await (const rows of reader.heads()) for (const { id } of rows) ids.add(id);
+  return ids;
+}
+
+type Found = Present & { counts: TopicCounts; phantoms: Phantom[]; newest: number };
+
+async function readTopics(client: TailClient, bounds: ReadonlyMap<string, TopicBounds>, inOutbox: IdSet) {
+  const found = new Map<string, Found>();
+  for (const [topic, places] of bounds) {
+    const it = emptyFound(topic, places);
+    for await (const record of recordsOf(client, topic, places)) take(it, record, inOutbox);
+    found.set(topic, it);
+  }
+  return found;
+}
+
+function emptyFound(topic: string, { starts, from }: TopicBounds): Found {
+  const counts = { topic, rows: 0, records: 0, holes: 0, phantoms: 0, doubled: 0, on_the_way: 0 };
+  const partitions = starts.map((start, partition) => ({
+    hasRecords: false,
+    isCut: start > 0 && from[partition] === start,
+  }));
+  return { topic, ids: createIdSet(), partitions, counts, phantoms: [], newest: 0 };
+}
+
+function take(it: Found, record: TopicRecord, inOutbox: IdSet): void {
+  const { counts, ids, partitions } = it;
+  const partition = partitions[record.partition];
+  if (partition !== undefined) partition.hasRecords = true;
+  counts.records += 1;
+  it.newest = Math.max(it.newest, record.timestamp);
+  if (record.id !== null && ids.has(record.id)) counts.doubled += 1;
+  if (record.id !== null) ids.add(record.id);
+  if (record.id !== null && inOutbox.has(record.id)) return;
+  counts.phantoms += 1;
+  if (it.phantoms.length < listedMax) it.phantoms.push(phantomOf(it.topic, record));
+}
+
+function phantomOf(topic: string, { partition, offset, id, key, headers, timestamp }: TopicRecord): Phantom {
+  const header = (name: string) => headers.find(([it]) => String(it) === name)?.[1]?.toString() ?? null;
+  return {
+    ...{ topic, partition, offset, event_id: id, key: key?.toString() ?? null },
+    ...{ event_type: header('event_type'), tenant_id: header('tenant_id') },
+    written_at: new Date(timestamp).toISOString(),
+  };
+}
+
+/** Rows that should be on their topic, being younger than what it keeps, and are not. */
+async function missingRows(
+  reader: OutboxReader,
+  found: ReadonlyMap<string, Found>,
+  { topics, since }: ReconcileOptions,
+): Promise<Map<string, RowHead>> {
+  const missing = new Map<string, RowHead>();
+  const judge = createJudge([...found.values()], partitionOf);
+  const oldest = new Map(
+    topics.map(({ name, retentionMs }) => [name, since?.getTime() ?? Date.now() - retentionMs]),
+  );
+  for await (const rows of reader.heads()) {
+    for (const row of rows) {
+      if (row.created_at.getTime() < (oldest.get(row.topic) ?? 0)) continue;
+      const counts = found.get(row.topic)?.counts;
+      const verdict = judge.judge(row);
+      if (counts === undefined || verdict === 'expired') continue;
+      counts.rows += 1;
+      if (verdict === 'there') continue;
+      counts.holes += 1;
+      if (missing.size < listedMax) missing.set(row.id, row);
+    }
+  }
+  return missing;
+}
+
+type Arriving = {
+  bounds: Map<string, TopicBounds>;
+  missing: Map<string, RowHead>;
+  found: ReadonlyMap<string, Found>;
+  /** Postgres's place in its log when the outboxes were read. */
+  lsn: string | undefined;
+};
+
+/**
+ * Strikes off what arrives within the time. What is left is no hole while the connector has not come to it: those
+ * ids are the answer. It reads in the order of commits, so all that is clearly older than its newest record is past.
+ */
+async function untilArrived(
+  client: TailClient,
+  admin: pg.Client,
+  { bounds, missing, found, lsn }: Arriving,
+  options: ReconcileOptions,
+): Promise<Set<string>> {
+  const until = Date.now() + (options.arriveWithinMs ?? arriveWithinMs);
+  let newest = Math.max(0, ...[...found.values()].map((it) => it.newest));
+  for (;;) {
+    const isBehind = await connectorIsBehind(admin, options.slotName, lsn);
+    for (const [topic, places] of bounds) {
+      const next = await boundsOf(client, topic);
+      const more = { ...next, from: places.stableEnds };
+      for await (const { id, timestamp } of recordsOf(client, topic, more)) {
+        newest = Math.max(newest, timestamp);
+        const counts = found.get(topic)?.counts;
+        if (id !== null && missing.delete(id) && counts !== undefined) counts.holes -= 1;
+      }
+      bounds.set(topic, next);
+    }
+    const isOver = Date.now() > until;
+    if (missing.size > 0 && isBehind && !isOver) {
+      await pause(lookEveryMs);
+      continue;
+    }
+    if (!isBehind) return new Set();
+    const young = [...missing.values()].filter(
+      ({ created_at }) => created_at.getTime() > newest - clocksApartMs / 10,
+    );
+    return new Set(young.map(({ id }) => id));
+  }
+}
+
+/** True when its slot has not passed the place, or is not there: then nothing is known of how far it came. */
+async function connectorIsBehind(
+  admin: pg.Client,
+  slotName: string,
+  lsn: string | undefined,
+): Promise<boolean> {
+  const slot = await slotState(admin, slotName);
+  if (slot === undefined || slot.wal_status === 'lost' || slot.confirmed === null) return false;
+  const { rows } = await admin.query<{ behind: boolean }>('SELECT $1::pg_lsn < $2::pg_lsn AS behind', [
+    slot.confirmed,
+    lsn ?? slot.confirmed,
+  ]);
+  return rows[0]?.behind ?? false;
+}
+
+function report(
+  found: ReadonlyMap<string, Found>,
+  missing: ReadonlyMap<string, RowHead>,
+  onTheWay: ReadonlySet<string>,
+): Reconciled {
+  for (const { id, topic } of missing.values()) {
+    const counts = found.get(topic)?.counts;
+    if (counts === undefined || !onTheWay.has(id)) continue;
+    counts.holes -= 1;
+    counts.on_the_way += 1;
+  }
+  const phantoms = [...found.values()].flatMap((it) => it.phantoms).slice(0, listedMax);
+  const created = phantoms.filter(({ event_type }) => event_type === 'order_created');
+  return {
+    at: new Date().toISOString(),
+    topics: [...found.values()].map(({ counts }) => counts),
+    holes: [...missing.values()]
+      .filter(({ id }) => !onTheWay.has(id))
+      .map(({ id, topic, key, created_at }) => {
+        return { topic, event_id: id, key, created_at: created_at.toISOString() };
+      }),
+    phantoms,
+    withdrawn_orders: [...new Set(created.flatMap(({ key }) => (key === null ? [] : [key])))],
+  };
+}
