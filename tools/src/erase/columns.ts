@@ -14,7 +14,14 @@ const tenants = 'the tenant’s own text: searched for, reported, and the tenant
 const system = 'the running system’s: no person is in it';
 
 const answers = { key: erased, request_hash: erased, headers: erased, body: erased };
-const outbox = { aggregatetype: id, aggregateid: id, type: word, payload: event, user_id: id, traceparent: id };
+const outbox = {
+  aggregatetype: id,
+  aggregateid: id,
+  type: word,
+  payload: event,
+  user_id: id,
+  traceparent: id,
+};
 
 export const columns: Record<string, Record<string, string>> = {
   'chat.approval': {
@@ -175,7 +182,13 @@ export const columns: Record<string, Record<string, string>> = {
   'orders.idempotency': answers,
   'orders.order_item': { name: tenants, notes: erased },
   'orders.order_key': { key: erased, request_hash: erased, answer: erased },
-  'orders.orders': { status: word, currency: word, promo_code: tenants, notes: erased, cancel_reason: erased },
+  'orders.orders': {
+    status: word,
+    currency: word,
+    promo_code: tenants,
+    notes: erased,
+    cancel_reason: erased,
+  },
   'orders.outbox': { ...outbox, payload: `${event}; but names of products, which are ${tenants}` },
   'orders.product': {
     name: tenants,

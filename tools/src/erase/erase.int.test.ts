@@ -38,11 +38,23 @@ describe('what Postgres has of a person', function () {
   });
 
   it('is named column by column: a new one is erased, or says why not', async () => {
-    const there = (await textColumns(owner)).map(({ schema, table, column }) => `${schema}.${table}.${column}`);
-    const named = Object.entries(columns).flatMap(([table, of]) => Object.keys(of).map((it) => `${table}.${it}`));
+    const there = (await textColumns(owner)).map(
+      ({ schema, table, column }) => `${schema}.${table}.${column}`,
+    );
+    const named = Object.entries(columns).flatMap(([table, of]) =>
+      Object.keys(of).map((it) => `${table}.${it}`),
+    );
     const hint = 'see tools/src/erase/columns.ts and the erase_user of its schema';
-    assert.deepEqual(there.filter((it) => !named.includes(it)), [], hint);
-    assert.deepEqual(named.filter((it) => !there.includes(it)), [], hint);
+    assert.deepEqual(
+      there.filter((it) => !named.includes(it)),
+      [],
+      hint,
+    );
+    assert.deepEqual(
+      named.filter((it) => !there.includes(it)),
+      [],
+      hint,
+    );
   });
 
   it('is erased by functions that name every table with such a column', async () => {
@@ -92,7 +104,11 @@ describe('what Postgres has of a person', function () {
       [conversation, user],
       [randomUUIDv7(), neighbour],
     ]) {
-      await owner.query('INSERT INTO chat.conversation (id, tenant_id, user_id) VALUES ($1, $2, $3)', [id, tenant, of]);
+      await owner.query('INSERT INTO chat.conversation (id, tenant_id, user_id) VALUES ($1, $2, $3)', [
+        id,
+        tenant,
+        of,
+      ]);
       await owner.query(
         `INSERT INTO chat.message (id, conversation_id, tenant_id, user_id, turn_id, position, role, content, state)
          VALUES (uuidv7(), $1, $2, $3, uuidv7(), 1, 'user', 'a question', 'completed')`,
@@ -120,7 +136,10 @@ describe('what Postgres has of a person', function () {
     assert.equal(person.user_id, user);
     assert.equal(person.is_last_admin, false);
     const marks = { texts: [address, telephone], keys: await keysOf(owner, person) };
-    const counts = { ...(await eraseFailed(owner, person, marks)), ...(await eraseRows(owner, person, marks)) };
+    const counts = {
+      ...(await eraseFailed(owner, person, marks)),
+      ...(await eraseRows(owner, person, marks)),
+    };
     assert.deepEqual(counts.dead_letters, { letters: 2, notes: 1, audit: 0, answers: 0 });
     assert.deepEqual(counts.chat, { conversations: 1, messages: 1, answers: 0 });
     assert.equal(counts.notifications?.notifications, 1);
@@ -130,20 +149,33 @@ describe('what Postgres has of a person', function () {
 
     const { remaining, toDecide } = remainingOf(await findTexts(owner, marks.texts));
     assert.deepEqual(remaining, []);
-    assert.deepEqual(toDecide.map(({ where }) => where), ['chat.document.body']);
+    assert.deepEqual(
+      toDecide.map(({ where }) => where),
+      ['chat.document.body'],
+    );
 
-    const again = { ...(await eraseFailed(owner, person, marks)), ...(await eraseRows(owner, person, marks)) };
+    const again = {
+      ...(await eraseFailed(owner, person, marks)),
+      ...(await eraseRows(owner, person, marks)),
+    };
     const found = Object.values(again).flatMap((of) => Object.values(of));
-    assert.ok(found.every((count) => count === 0), JSON.stringify(again));
+    assert.ok(
+      found.every((count) => count === 0),
+      JSON.stringify(again),
+    );
     await assert.rejects(findPerson(owner, 'mine', address), /has no user/);
   });
 
   it('is told only that it was done, in an audit that nobody changes', async () => {
-    await owner.query("INSERT INTO ops.erasure (id, step, tenant_id, user_id) VALUES (uuidv7(), 'begun', $1, $2)", [
-      tenant,
-      user,
-    ]);
-    for (const change of ['UPDATE ops.erasure SET at = now()', 'DELETE FROM ops.erasure', 'TRUNCATE ops.erasure'])
+    await owner.query(
+      "INSERT INTO ops.erasure (id, step, tenant_id, user_id) VALUES (uuidv7(), 'begun', $1, $2)",
+      [tenant, user],
+    );
+    for (const change of [
+      'UPDATE ops.erasure SET at = now()',
+      'DELETE FROM ops.erasure',
+      'TRUNCATE ops.erasure',
+    ])
       await assert.rejects(owner.query(change), /never changed/);
     const person = await findPerson(owner, 'mine', user);
     assert.equal(person.email, null, 'by the id, an erasure goes on after the account is gone');

@@ -28,12 +28,19 @@ describe('whether a record is about a person', () => {
   const record = (of: { key?: string; value?: string; headers?: Record<string, string> }) => ({
     key: of.key === undefined ? null : Buffer.from(of.key),
     value: of.value === undefined ? null : Buffer.from(of.value),
-    headers: Object.entries(of.headers ?? {}).map(([name, text]) => [Buffer.from(name), Buffer.from(text)] as const),
+    headers: Object.entries(of.headers ?? {}).map(
+      ([name, text]) => [Buffer.from(name), Buffer.from(text)] as const,
+    ),
   });
   const table: [string, TopicKind, Parameters<typeof record>[0], Verdict][] = [
     ['an answer to the person', 'answers', { headers: { user_id: user } }, about],
     ['an answer to somebody else', 'answers', { headers: { user_id: order } }, nothing],
-    ['an event of the person, which an outbox may have', 'log', { headers: { user_id: user, id: event } }, known],
+    [
+      'an event of the person, which an outbox may have',
+      'log',
+      { headers: { user_id: user, id: event } },
+      known,
+    ],
     ['a record of the person that has no id', 'log', { headers: { user_id: user } }, about],
     ['garbage under the key of an order', 'failed', { key: order, value: '?' }, about],
     ['garbage under another key', 'failed', { key: event, value: '?' }, nothing],
