@@ -1,4 +1,5 @@
 /** A consumer group of a test's own on the real parts, whose handler fails as the test says and counts what it does. */
+
 import { randomUUID } from 'node:crypto';
 import { createPool } from '@ragline/postgres/pool';
 import { createMetrics } from '@ragline/runtime/metrics';
@@ -6,6 +7,7 @@ import { createCodec } from '@ragline/schemas/codec';
 import type { OrderEvent } from '@ragline/schemas/types.generated';
 import { startConsumer } from '@ragline/streams/consumer';
 import { createKafka } from '@ragline/streams/kafka-client';
+import { makeTopics } from '@ragline/streams/make-topics';
 import { startProducer } from '@ragline/streams/producer';
 import type { DecodedEvent } from '@ragline/streams/record';
 import { retryTopicsOf } from '@ragline/streams/retry/names';
@@ -36,9 +38,9 @@ export async function openGroup({ order, partitions = 6, judge, retryDelaysMs = 
   const names = [topic, `${groupId}.dlq`, ...aside];
   const admin = kafka.admin();
   await admin.connect();
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: names.map((name) => ({
+  await makeTopics(
+    admin,
+    names.map((name) => ({
       topic: name,
       numPartitions: partitions,
       configEntries: [
@@ -46,7 +48,7 @@ export async function openGroup({ order, partitions = 6, judge, retryDelaysMs = 
         { name: 'max.message.bytes', value: String(2 * 1024 * 1024) },
       ],
     })),
-  });
+  );
   const pool = createPool({
     url: databaseUrlOf('ragline_notifications'),
     max: 12,

@@ -6,6 +6,7 @@ import { eventually } from '../../../tests/support/eventually.ts';
 import { stack } from '../../../tests/support/stack.ts';
 import { createCursorSealer } from './cursor.ts';
 import { createKafka } from './kafka-client.ts';
+import { makeTopics } from './make-topics.ts';
 import { startPosition } from './position.ts';
 
 describe('the position of a topic', function () {
@@ -20,7 +21,7 @@ describe('the position of a topic', function () {
 
   before(async () => {
     await Promise.all([admin.connect(), producer.connect()]);
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 2 }] });
+    await makeTopics(admin, [{ topic, numPartitions: 2 }]);
   });
   after(async () => {
     await admin.deleteTopics({ topics: [topic] });

@@ -10,6 +10,7 @@ import pg from 'pg';
 import { stack } from '../../../tests/support/stack.ts';
 import { type ConsumerOptions, type Running, startConsumer } from './consumer.ts';
 import { createKafka } from './kafka-client.ts';
+import { makeTopics } from './make-topics.ts';
 import { type OutgoingRecord, startProducer } from './producer.ts';
 import type { ConsumedRecord } from './record.ts';
 import { retryTopicsOf } from './retry/names.ts';
@@ -37,14 +38,11 @@ export async function openScene({ partitions = 3, delaysMs = [] as readonly numb
   ];
   const admin = kafka.admin();
   await admin.connect();
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: [
-      { topic, numPartitions: partitions, configEntries },
-      { topic: deadLetterTopicOf(groupId), numPartitions: 1, configEntries },
-      ...retryTopics.map((name) => ({ topic: name, numPartitions: partitions, configEntries })),
-    ],
-  });
+  await makeTopics(admin, [
+    { topic, numPartitions: partitions, configEntries },
+    { topic: deadLetterTopicOf(groupId), numPartitions: 1, configEntries },
+    ...retryTopics.map((name) => ({ topic: name, numPartitions: partitions, configEntries })),
+  ]);
   // Any role that consumes may be a group of tests.
   const pool = new pg.Pool({ connectionString: databaseUrlOf('ragline_notifications'), max: 10 });
   pool.on('error', () => {});

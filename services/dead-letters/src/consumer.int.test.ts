@@ -4,6 +4,7 @@ import { createMetrics } from '@ragline/runtime/metrics';
 import { anOrderEvent } from '@ragline/schemas/samples';
 import { type Running, startConsumer } from '@ragline/streams/consumer';
 import { createKafka } from '@ragline/streams/kafka-client';
+import { makeTopics } from '@ragline/streams/make-topics';
 import { type Producer, startProducer } from '@ragline/streams/producer';
 import type { Kafka } from 'kafkajs';
 import { after, before, describe, it } from 'mocha';
@@ -142,7 +143,7 @@ describe('reading dead letter topics', function () {
     topics.push(topic);
     const admin = kafka.admin();
     await admin.connect();
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 2 }] });
+    await makeTopics(admin, [{ topic, numPartitions: 2 }]);
     await admin.disconnect();
     return topic;
   }

@@ -1,5 +1,7 @@
 /** Makes Kafka's topics as schemas/src/topics.ts says. */
+
 import type { Topic } from '@ragline/schemas/topics';
+import { makeTopics } from '@ragline/streams/make-topics';
 import kafkajs, { type Admin } from 'kafkajs';
 
 const { ConfigResourceTypes } = kafkajs;
@@ -37,15 +39,15 @@ export async function applyTopics(
   const present = new Set(await admin.listTopics());
   const missing = topics.filter(({ name }) => !present.has(name));
   if (missing.length > 0) {
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: missing.map((topic) => ({
+    await makeTopics(
+      admin,
+      missing.map((topic) => ({
         topic: topic.name,
         numPartitions: topic.partitions,
         replicationFactor,
         configEntries: Object.entries(settingsOf(topic)).map(([name, value]) => ({ name, value })),
       })),
-    });
+    );
   }
   const outcomes: TopicOutcome[] = missing.map(({ name, partitions }) => ({
     topic: name,

@@ -30,7 +30,7 @@ export const phases: Record<PhaseName, Phase> = {
     if (isCurrent) return passedOnce;
     return failedOnce('the generated types are current', 'Mend: npx ragline schemas generate');
   },
-  unit: tests({ kind: 'unit', workers: 2, timeoutMs: 5_000, withinMs: 120_000 }),
+  unit: tests({ kind: 'unit', workers: 2, timeoutMs: 5_000, withinMs: 240_000 }),
   integration: tests({
     kind: 'integration',
     needs: 'parts',

@@ -16,7 +16,7 @@ export type MochaRun = MochaOrder & {
 };
 
 // After its last test a process has nothing left to do; more than a moment means that something was left behind.
-const exitWithinMs = 5_000;
+const exitWithinMs = 10_000;
 
 /** Runs all files. What goes wrong with a process counts as a failure of the file it was at; the others still run. */
 export async function runMocha(run: MochaRun): Promise<MochaOutcome> {

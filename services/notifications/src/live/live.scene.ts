@@ -1,4 +1,5 @@
 /** A scene for tests with real parts: topics of their own, instances of the live plane, and clients. */
+
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,6 +10,7 @@ import { createCodec } from '@ragline/schemas/codec';
 import { aChatEvent, anOrderEvent } from '@ragline/schemas/samples';
 import type { NotificationEvent, OrderEvent, RevocationEvent } from '@ragline/schemas/types.generated';
 import { createKafka } from '@ragline/streams/kafka-client';
+import { makeTopics } from '@ragline/streams/make-topics';
 import { createAuthentication } from '@ragline/web/auth';
 import { startServer } from '@ragline/web/server';
 import { type RawData, WebSocket } from 'ws';
@@ -43,10 +45,10 @@ export async function startScene({ partitions = 3 }: { partitions?: number } = {
     [topics.revocations]: 1,
   };
   const createTopics = (names: string[]) =>
-    admin.createTopics({
-      waitForLeaders: true,
-      topics: names.map((topic) => ({ topic, numPartitions: counts[topic] ?? 1, replicationFactor: 1 })),
-    });
+    makeTopics(
+      admin,
+      names.map((topic) => ({ topic, numPartitions: counts[topic] ?? 1, replicationFactor: 1 })),
+    );
   await createTopics(Object.values(topics));
   const producer = kafka.producer({ idempotent: false });
   await producer.connect();
