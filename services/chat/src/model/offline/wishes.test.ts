@@ -14,6 +14,8 @@ describe('wishes', () => {
   const cases: [question: string, wishes: Partial<Wishes>][] = [
     ['a vegan pizza under 10 euros', { tags: ['vegan'], category: 'pizza', maxPrice: 1000 }],
     ['desserts without nuts', { category: 'desserts', withoutAllergens: nuts }],
+    ['a dessert without nuts, please', { category: 'desserts', withoutAllergens: nuts }],
+    ['Do you have free wifi?', {}],
     ['no nuts please, and no eggs', { withoutAllergens: ['nuts', 'egg', 'peanuts'] }],
     [
       'nut-free and gluten free pasta',

@@ -252,7 +252,7 @@ const allergicBefore = /\bgegen ((?:[\p{L}]+(?:,| und| oder)? )+)allergisch\b/gu
 const meat = new Set(['meat', 'fleisch', 'animals']);
 // What follows "no" or "not" without being a thing.
 const idle = new Set(
-  'any the too really very and or nor oder und no without more than sure idea problem need only just that it so is are do have know much many what which who can could i you we me eat was welche kann'.split(
+  'please pls thanks bitte danke any the too really very and or nor oder und no without more than sure idea problem need only just that it so is are do have know much many what which who can could i you we me eat was welche kann'.split(
     ' ',
   ),
 );
