@@ -15,6 +15,7 @@ import { dataDirOf, isRoot, postgresHomeOf } from './layout.mjs';
 import { isAlive, leftovers, signal } from './processes.ts';
 import { shown } from './progress.ts';
 import { proveRoundTrip } from './proof.ts';
+import { startReconcile } from './reconcile.ts';
 import { removeData } from './remove-data.ts';
 import { type Stack, startStack } from './start-stack.ts';
 import { AlreadyRunning, holderOf } from './state.ts';
@@ -96,11 +97,16 @@ async function ready(running: Stack): Promise<void> {
   );
   display.end();
   const traffic = hasTraffic ? startDemoTraffic(url, password) : undefined;
+  // Of no use to whoever waits for the first page, so it comes behind; without it everything runs.
+  const comparing = startReconcile(running, process.env.RAGLINE_RECONCILE_MINUTES || '60').catch(
+    () => undefined,
+  );
   const training = process.env.RAGLINE_AOT === '0' ? undefined : trainLater(running.context, tellTraining);
   await ended;
   console.log(options.json ? JSON.stringify({ event: 'stopping' }) : '\n  Stopping …');
   await training?.stop();
   await traffic?.stop();
+  await (await comparing)?.stop();
   await running.stop();
   const kept = `The data is kept in ${dataDir}.`;
   console.log(

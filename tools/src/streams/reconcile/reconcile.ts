@@ -30,6 +30,11 @@ export type ReconcileOptions = {
   since?: Date;
   /** How long what is missing may be on its way; 30 s. */
   arriveWithinMs?: number;
+  /**
+   * While the connector is behind: what is older than its newest record by more than this is past; 60 s. Longer than
+   * transactions take, since it reads in the order of their ends.
+   */
+  pastAfterMs?: number;
 };
 
 /** An event that its outbox has and its topic has not. */
@@ -71,7 +76,8 @@ export type Reconciled = {
 const listedMax = 10_000;
 // The brokers' clock need not be Postgres's.
 const clocksApartMs = 10 * 60_000;
-const arriveWithinMs = 30_000;
+const usualArriveWithinMs = 30_000;
+const usualPastAfterMs = 60_000;
 const lookEveryMs = 1_000;
 
 export async function reconcile(options: ReconcileOptions): Promise<Reconciled> {
@@ -207,7 +213,7 @@ type Arriving = {
 
 /**
  * Strikes off what arrives within the time. What is left is no hole while the connector has not come to it: those
- * ids are the answer. It reads in the order of commits, so all that is clearly older than its newest record is past.
+ * ids are the answer.
  */
 async function untilArrived(
   client: TailClient,
@@ -215,7 +221,8 @@ async function untilArrived(
   { bounds, missing, found, lsn }: Arriving,
   options: ReconcileOptions,
 ): Promise<Set<string>> {
-  const until = Date.now() + (options.arriveWithinMs ?? arriveWithinMs);
+  const { arriveWithinMs = usualArriveWithinMs, pastAfterMs = usualPastAfterMs } = options;
+  const until = Date.now() + arriveWithinMs;
   let newest = Math.max(0, ...[...found.values()].map((it) => it.newest));
   for (;;) {
     const isBehind = await connectorIsBehind(admin, options.slotName, lsn);
@@ -236,7 +243,7 @@ async function untilArrived(
     }
     if (!isBehind) return new Set();
     const young = [...missing.values()].filter(
-      ({ created_at }) => created_at.getTime() > newest - clocksApartMs / 10,
+      ({ created_at }) => created_at.getTime() > newest - pastAfterMs,
     );
     return new Set(young.map(({ id }) => id));
   }

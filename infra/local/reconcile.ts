@@ -1,0 +1,37 @@
+/** `ragline streams reconcile --every …` beside a started stack: outboxes and topics compared hourly, shown as metrics. */
+import path from 'node:path';
+import { checkoutDir } from './layout.mjs';
+import { expectOk, host } from './part.ts';
+import { choosePort } from './ports.ts';
+import type { Stack } from './start-stack.ts';
+import { type SupervisedProcess, supervise } from './supervisor.ts';
+
+const usualPort = 9105;
+
+/** @param everyMinutes how often; 0 starts nothing */
+export async function startReconcile(
+  stack: Stack,
+  everyMinutes: string,
+): Promise<SupervisedProcess | undefined> {
+  if (everyMinutes === '0') return undefined;
+  const { env, context } = stack;
+  const { port } = await choosePort(usualPort, new Set());
+  const command = ['streams', 'reconcile', '--every', everyMinutes, '--port', String(port)];
+  return supervise(
+    {
+      name: 'reconcile-1',
+      logFile: path.join(context.logsDir, 'reconcile-1.log'),
+      command: () => ({
+        file: process.execPath,
+        args: [path.join(checkoutDir, 'tools', 'src', 'main.ts'), ...command],
+        // The stack's addresses as they are now: a restarted part keeps its own.
+        env: { ...context.env, ...env },
+        cwd: checkoutDir,
+      }),
+      ready: () => expectOk(`http://${host}:${port}/healthz`),
+      readyWithinMs: 60_000,
+      stopWithinMs: 5_000,
+    },
+    { dataDir: context.dataDir, unhealthyRestartMs: 0, onEvent: () => {} },
+  );
+}
