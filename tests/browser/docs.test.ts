@@ -6,7 +6,7 @@ import type { Browser, BrowserContext } from 'playwright-core';
 import { launchBrowser } from '../support/browser.ts';
 
 const origin = process.env.RAGLINE_URL ?? '';
-const withinMs = 30_000;
+const withinMs = 60_000;
 
 let browser: Browser;
 const contexts: BrowserContext[] = [];

@@ -85,11 +85,11 @@ describe('the OpenAPI document', () => {
         (method) => !own.some((it) => it.method === method),
       );
       const refused = await http((other ?? '').toUpperCase(), concrete, { body: {} });
-      const allowed = new Set((refused.headers.get('allow') ?? '').split(', ').filter((it) => it !== 'HEAD'));
-      const expected = new Set(own.map(({ method }) => method.toUpperCase()));
+      const allowed = (refused.headers.get('allow') ?? '').split(', ').filter((it) => it !== 'HEAD');
+      const expected = own.map(({ method }) => method.toUpperCase());
       const notes = refused.status === 405 ? [] : [`${other} ${path} is answered ${refused.status}, not 405`];
-      if (allowed.symmetricDifference(expected).size > 0) {
-        notes.push(`${path} offers ${[...allowed]} and is said to offer ${[...expected]}`);
+      if (sorted(allowed) !== sorted(expected)) {
+        notes.push(`${path} offers ${sorted(allowed)} and is said to offer ${sorted(expected)}`);
       }
       for (const { id, method, value } of operations.filter((it) => it.path === path)) {
         if (!Array.isArray(value.security) || value.security.length === 0) continue;
@@ -115,7 +115,10 @@ describe('the AsyncAPI document', () => {
     const operations = { broken: { action: 'send', channel: { $ref: '#/channels/gone' } } };
     const info = { title: 'Spoilt', version: '1' };
     const { diagnostics } = await new Parser().parse({ asyncapi: '3.1.0', info, channels, operations });
-    assert.ok(diagnostics.some(({ message }) => message.includes('gone')), JSON.stringify(diagnostics));
+    assert.ok(
+      diagnostics.some(({ message }) => message.includes('gone')),
+      JSON.stringify(diagnostics),
+    );
   });
 
   it('has an example of each message that fits it', () => {
@@ -176,6 +179,7 @@ describe('the documents', () => {
   });
 });
 
+const sorted = (names: readonly string[]) => [...new Set(names)].sort().join(' ');
 const payloadOf = (example: unknown) => (isObject(example) ? example.payload : undefined);
 
 function setting(name: string): string {
