@@ -167,7 +167,9 @@ describe('what the documents say', function () {
       const order = await placed();
       await eventually(() => {
         assert.ok(
-          heard.some(({ channel, data }) => channel === 'orders' && JSON.stringify(data ?? null).includes(order.id)),
+          heard.some(
+            ({ channel, data }) => channel === 'orders' && JSON.stringify(data ?? null).includes(order.id),
+          ),
         );
         assert.ok(heard.some(({ channel, type }) => channel === 'notifications' && type === 'event'));
       });
