@@ -19,13 +19,11 @@ export type MochaOutcome = {
 /** Printed after all that a file prints: whoever reads the output of two processes must not mix their files. */
 export const endOfFile = '\u001e';
 
-// What a service would end by is a failure of the file in which it happened.
-let rejected: MochaOutcome['failures'] = [];
-
 if (process.send !== undefined) {
   const order: MochaOrder = JSON.parse(process.argv[2] ?? '');
   process.on('unhandledRejection', (error) => {
-    rejected.push({ title: 'a rejection that nobody handled', message: messageOf(error) });
+    // Shown, and no failure: a scene that ended in the middle of something may leave one behind.
+    console.log(`    a rejection that nobody handled: ${messageOf(error).split('\n', 2).join('')}`);
   });
   process.on('message', async (task: MochaTask) => {
     if (task === 'no more') process.disconnect();
@@ -63,9 +61,7 @@ async function runFile({ root, grep, timeoutMs, color }: MochaOrder, file: strin
   await ended;
   // It listens for rejections, and two that do pass them to each other for ever.
   mocha.dispose();
-  const failures = [...outcome.failures, ...rejected.map(inFile(file))];
-  rejected = [];
-  return { ...outcome, failures };
+  return outcome;
 }
 
 function hasTest({ suite }: Mocha, grep = ''): boolean {
@@ -74,10 +70,6 @@ function hasTest({ suite }: Mocha, grep = ''): boolean {
     found ||= test.fullTitle().includes(grep);
   });
   return found;
-}
-
-function inFile(file: string) {
-  return ({ title, message }: MochaOutcome['failures'][number]) => ({ title: `${file}: ${title}`, message });
 }
 
 function notLoaded(file: string, error: unknown): MochaOutcome {
