@@ -10,7 +10,7 @@ import { seeAllTenants } from './scope.ts';
 export const webhookGroupId = 'webhooks';
 
 /** Clocks differ: what happened so shortly before an endpoint was made may have happened after it. */
-const skewMs = 60_000;
+const skewMs = 5_000;
 
 type Order = Extract<DecodedEvent, { schema: 'order_v1' }>;
 
