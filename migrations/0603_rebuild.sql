@@ -106,16 +106,20 @@ END $$;
 -- A dead letter that Kafka lost before it was kept is told again; how many. One that is on its way comes twice, and is
 -- one letter all the same.
 CREATE FUNCTION streams.announce_again() RETURNS bigint
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET ragline.scope = 'operator' AS $$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   again bigint;
+  scope text := coalesce(current_setting('ragline.scope', true), '');
 BEGIN
+  -- Letters of all tenants. Not by a SET of the function, which only a superuser may give it.
+  PERFORM set_config('ragline.scope', 'operator', true);
   UPDATE streams.parked_record r SET announced = r.deaths - 1
     FROM streams.parked_key k
    WHERE k.id = r.parked_id AND r.deaths > 0 AND r.announced >= r.deaths
      AND NOT EXISTS (SELECT FROM dead_letters.letter l
                       WHERE l.identity = k.group_id || '#' || r.id::text AND l.deaths >= r.deaths);
   GET DIAGNOSTICS again = ROW_COUNT;
+  PERFORM set_config('ragline.scope', scope, true);
   RETURN again;
 END $$;
 
