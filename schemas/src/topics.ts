@@ -23,6 +23,8 @@ export type Topic = {
   owner: 'identity' | 'orders' | 'notifications' | 'dead-letters' | 'chat' | 'connect' | 'others';
   /** True: its owner writes it itself, and not by an outbox; what is on it is not kept anywhere else. */
   direct?: true;
+  /** True: transactions that write for one key do not wait for each other, so between two that were open at once there is no order. */
+  concurrent?: true;
 };
 
 const hourMs = 3_600_000;
@@ -58,6 +60,7 @@ export const topics = {
   notifications: {
     name: 'notifications.v1',
     key: 'user id (audience staff: tenant id)',
+    concurrent: true,
     partitions: 6,
     retentionMs: 7 * dayMs,
     compression: 'gzip',

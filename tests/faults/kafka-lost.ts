@@ -17,7 +17,7 @@ import { fromOutbox } from '../../tools/src/streams/outbox-rows.ts';
 import { boundsOf, recordsOf } from '../../tools/src/streams/topic-records.ts';
 import { type Session, signIn } from './session.ts';
 
-/** By topic and partition, in order: each record's key, value and headers. */
+/** By topic, partition and key, in order: each record's id, and all that it is made of. Between keys there is no order. */
 export type Records = Map<string, { id: string; whole: string }[]>;
 
 export const signInTo = ({ env }: Stack, tenant: string, who: string): Promise<Session> =>
@@ -36,7 +36,7 @@ export async function recordsIn({ env }: Stack): Promise<Records> {
     for (const { name } of fromOutbox(allTopics)) {
       const bounds = await boundsOf(client, name);
       for await (const { partition, id, key, value, headers } of recordsOf(client, name, bounds)) {
-        const place = `${name}/${partition}`;
+        const place = `${name}/${partition} ${key}`;
         const whole = [key, value, ...headers.flat()].map((it) => it?.toString('base64') ?? '-').join(' ');
         records.set(place, [...(records.get(place) ?? []), { id: id ?? '', whole }]);
       }
@@ -47,18 +47,19 @@ export async function recordsIn({ env }: Stack): Promise<Records> {
   }
 }
 
-/** How many of each effect there are. */
-export async function effectsIn(db: pg.Pool): Promise<Record<string, number>> {
+/** How many of each effect there are; orders of the tenant only, since the sentinel places its own all the while. */
+export async function effectsIn(db: pg.Pool, tenantId: string): Promise<Record<string, number>> {
   const { rows } = await db.query<Record<string, number>>(
-    `SELECT (SELECT count(*)::int FROM notifications.notification) AS notifications,
+    `SELECT (SELECT count(*)::int FROM notifications.notification WHERE tenant_id = $1) AS notifications,
             (SELECT count(*)::int FROM notifications.webhook_delivery) AS deliveries,
             (SELECT count(*)::int FROM dead_letters.letter) AS letters,
             (SELECT count(*)::int FROM dead_letters.attempt) AS attempts_of_letters,
             (SELECT count(*)::int FROM streams.parked_record) AS parked,
             (SELECT coalesce(sum(depth), 0)::int FROM streams.parked_key) AS depth,
-            (SELECT count(*)::int FROM orders."order") AS orders,
+            (SELECT count(*)::int FROM orders.orders WHERE tenant_id = $1) AS orders,
             (SELECT count(*)::int FROM chat.message) AS messages,
             (SELECT coalesce(sum(generation), 0)::int FROM chat.turn) AS generations`,
+    [tenantId],
   );
   return rows[0] ?? {};
 }

@@ -36,6 +36,13 @@ describe('what is missing on a topic', () => {
     assert.equal(counts.get('t')?.late, 1);
   });
 
+  it('is not late where transactions of a key do not wait for each other', () => {
+    const rows = ['a', 'a'].map(aRow);
+    const { judge, late } = createJudge([{ ...aTopic(rows.slice(1)), isConcurrent: true }], onOne);
+    for (const row of rows) judge(row);
+    assert.deepEqual(late, []);
+  });
+
   it('is not what retention removed from before all that is there', () => {
     const rows = ['a', 'a', 'a'].map(aRow);
     const cut = { ...aTopic(rows.slice(1, 2)), partitions: [{ hasRecords: true, isCut: true }] };
@@ -82,5 +89,10 @@ function aRow(key: string): RowHead {
 function aTopic(there: readonly RowHead[]): Present {
   const ids = createIdSet();
   for (const { id } of there) ids.add(id);
-  return { topic: 't', ids, partitions: [{ hasRecords: there.length > 0, isCut: false }] };
+  return {
+    topic: 't',
+    ids,
+    isConcurrent: false,
+    partitions: [{ hasRecords: there.length > 0, isCut: false }],
+  };
 }

@@ -6,6 +6,8 @@ import type { RowHead } from '../outbox-rows.ts';
 export type Present = {
   topic: string;
   ids: IdSet;
+  /** See Topic: a row that is missing before another of its key may have been committed after that, and is not late. */
+  isConcurrent: boolean;
   /** By partition: whether there is any record at all, and whether retention has removed some that were before it. */
   partitions: { hasRecords: boolean; isCut: boolean }[];
 };
@@ -45,7 +47,12 @@ export function createJudge(
   const topics = new Map(
     present.map((it) => [
       it.topic,
-      { ...it, isEmpty: it.ids.size() === 0, seen: new Set<number>(), missing: new Map<string, string>() },
+      {
+        ...it,
+        hasNoOrder: it.isConcurrent || it.ids.size() === 0,
+        seen: new Set<number>(),
+        missing: new Map<string, string>(),
+      },
     ]),
   );
   const counts = new Map<string, Counts>(
@@ -59,7 +66,7 @@ export function createJudge(
     if (topic === undefined || count === undefined) throw new Error(`No topic ${name} is being looked at`);
     const verdict = verdictOf(topic, id, key);
     count[verdict] += 1;
-    if (topic.isEmpty) return verdict;
+    if (topic.hasNoOrder) return verdict;
     if (verdict === 'missing' && !topic.missing.has(key)) topic.missing.set(key, id);
     const overtaken = verdict === 'there' ? topic.missing.get(key) : undefined;
     if (overtaken !== undefined) {

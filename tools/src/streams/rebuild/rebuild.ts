@@ -226,7 +226,7 @@ async function readPresent(
   onRecord: (topic: string, id: string, offset: number) => void = () => {},
 ): Promise<Present[]> {
   const present: Present[] = [];
-  for (const { name } of topics) {
+  for (const { name, concurrent } of topics) {
     const from = since === undefined ? undefined : since.getTime() - clocksApartMs;
     const found = await boundsOf(client, name, from);
     bounds.set(name, found);
@@ -242,7 +242,7 @@ async function readPresent(
       hasRecords: hasRecords.has(partition),
       isCut: start > 0 && found.from[partition] === start,
     }));
-    present.push({ topic: name, ids, partitions });
+    present.push({ topic: name, ids, isConcurrent: concurrent === true, partitions });
   }
   return present;
 }
