@@ -5,7 +5,7 @@ const leadersWithinMs = 30_000;
 const lookEveryMs = 50;
 
 /**
- * Creates topics, and resolves when each partition has a leader. Those that are there already stay as they are.
+ * Creates topics, and resolves when each partition's leader answers. Those that are there already stay as they are.
  *
  * Not kafkajs's own wait: it gives up at once where a broker has not heard of the new topic yet, which a busy one has not.
  */
@@ -17,7 +17,11 @@ export async function makeTopics(admin: Admin, topics: readonly ITopicConfig[]):
     try {
       const { topics: known } = await admin.fetchTopicMetadata({ topics: names });
       const led = known.filter(({ partitions }) => partitions.every(({ leader }) => leader >= 0));
-      if (led.length === names.length) return;
+      if (led.length === names.length) {
+        // Named by the controller, a broker may still not know that it leads.
+        await Promise.all(names.map((name) => admin.fetchTopicOffsets(name)));
+        return;
+      }
       if (Date.now() > deadline) throw new Error(`Topics without leaders: ${names.join(', ')}`);
     } catch (error) {
       if (Date.now() > deadline) throw error;
