@@ -7,7 +7,7 @@ export type Present = {
   topic: string;
   ids: IdSet;
   /** See Topic: a row that is missing before another of its key may have been committed after that, and is not late. */
-  isConcurrent: boolean;
+  isConcurrent?: boolean;
   /** By partition: whether there is any record at all, and whether retention has removed some that were before it. */
   partitions: { hasRecords: boolean; isCut: boolean }[];
 };
@@ -49,7 +49,7 @@ export function createJudge(
       it.topic,
       {
         ...it,
-        hasNoOrder: it.isConcurrent || it.ids.size() === 0,
+        hasNoOrder: it.isConcurrent === true || it.ids.size() === 0,
         seen: new Set<number>(),
         missing: new Map<string, string>(),
       },
