@@ -42,6 +42,8 @@ export type OutboxReader = {
   heads(): AsyncGenerator<RowHead[]>;
   /** Whole rows, in lots. */
   rows(): AsyncGenerator<FullRow[]>;
+  /** Those of the ids (UUIDs) that have a row, of whatever time. */
+  known(ids: readonly string[]): Promise<Set<string>>;
   close(): Promise<void>;
 };
 
@@ -100,6 +102,14 @@ export async function openOutboxes(options: {
   return {
     heads: () => walk<RowHead>(headColumns, fetchRows * 20),
     rows: () => walk<FullRow>(allColumns, fetchRows),
+    async known(ids) {
+      const found = new Set<string>();
+      for (const table of tables) {
+        const text = `SELECT o.id FROM ${table} o WHERE o.id = ANY ($1::uuid[])`;
+        for (const { id } of (await client.query<{ id: string }>(text, [ids])).rows) found.add(id);
+      }
+      return found;
+    },
     close: () => client.end(),
   };
 }

@@ -142,7 +142,11 @@ describe('hostile readers of conversations', function () {
     const worker = await scene.work(greedy, id);
     // More than may wait for one reader, so that who does not read is not brought up to date.
     await worker.say(...Array.from({ length: 5 }, () => 'x'.repeat(100_000)));
-    await eventually(() => live.feed.cursorNow(id) !== since);
+    const whole = await readEvents(`${origin}/v1/conversations/${id}/events?since=${since}`, { token });
+    await eventually(() => assert.equal(whole.text().length, 500_000), { withinMs: 20_000 });
+    whole.close();
+    // It does not count any more once its end was noticed.
+    await eventually(() => assert.equal(live.feed.readers(), 0));
     const follow = () => live.feed.read({ ...greedy, conversation_id: id }, { since });
     const [first, second] = [follow(), follow()];
     const url = `${origin}/v1/conversations/${id}/events`;

@@ -79,6 +79,16 @@ describe('outboxes and topics, compared', function () {
     assert.deepEqual([holes, phantoms], [[], []]);
   });
 
+  it('know the row of a record that came late, however old it is', async () => {
+    const late = await scene.write(keys.slice(0, 2));
+    await scene.untilThere(36);
+    const age = "UPDATE orders.outbox SET created_at = created_at - interval '2 hours' WHERE id = ANY ($1)";
+    await scene.admin.query(age, [late]);
+    const { phantoms } = await compared({ since: new Date(Date.now() - 60_000) });
+    assert.equal(phantoms.length, 5);
+    assert.ok(!phantoms.some(({ event_id }) => late.includes(event_id ?? '')));
+  });
+
   async function produce(ids: readonly string[]): Promise<void> {
     const log = createLogger({ service: 'test', level: 'error' });
     const producer = await startProducer({ kafka: scene.kafka, log });

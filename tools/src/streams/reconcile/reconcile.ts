@@ -31,7 +31,7 @@ export type ReconcileOptions = {
   /** How long what is missing may be on its way; 30 s. */
   arriveWithinMs?: number;
   /**
-   * While the connector is behind: what is older than its newest record by more than this is past; 60 s. Longer than
+   * While the connector is behind: what is older than the newest that has arrived by more than this is past; 60 s. Longer than
    * transactions take, since it reads in the order of their ends.
    */
   pastAfterMs?: number;
@@ -74,6 +74,10 @@ export type Reconciled = {
 };
 
 const listedMax = 10_000;
+// Rows that may still arrive; of more than these, all are holes.
+const missingMax = 1_000_000;
+const askedAtOnce = 1_000;
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 // The brokers' clock need not be Postgres's.
 const clocksApartMs = 10 * 60_000;
 const usualArriveWithinMs = 30_000;
@@ -91,16 +95,13 @@ export async function reconcile(options: ReconcileOptions): Promise<Reconciled> 
     const bounds = await boundsOfAll(client, options);
     const reader = await openReader(options);
     try {
-      const { rows } = await admin.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
       const inOutbox = await idsIn(reader);
-      const found = await readTopics(client, bounds, inOutbox);
+      // After the snapshot, which the first of its queries took: all that is in it lies before this place.
+      const { rows } = await admin.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
+      const found = await readTopics(client, bounds, { inOutbox, reader });
       const missing = await missingRows(reader, found, options);
-      const onTheWay = await untilArrived(
-        client,
-        admin,
-        { bounds, missing, found, lsn: rows[0]?.lsn },
-        options,
-      );
+      const arriving = { bounds, missing, found, lsn: rows[0]?.lsn };
+      const onTheWay = await untilArrived(client, admin, arriving, options);
       return report(found, missing, onTheWay);
     } finally {
       await reader.close();
@@ -134,16 +135,41 @@ async function idsIn(reader: OutboxReader): Promise<IdSet> {
   return ids;
 }
 
+/** `newest`: of the rows that are on the topic, the youngest's time (ms since 1970). */
 type Found = Present & { counts: TopicCounts; phantoms: Phantom[]; newest: number };
+type Outboxes = { inOutbox: IdSet; reader: OutboxReader };
 
-async function readTopics(client: TailClient, bounds: ReadonlyMap<string, TopicBounds>, inOutbox: IdSet) {
+async function readTopics(
+  client: TailClient,
+  bounds: ReadonlyMap<string, TopicBounds>,
+  { inOutbox, reader }: Outboxes,
+) {
   const found = new Map<string, Found>();
   for (const [topic, places] of bounds) {
     const it = emptyFound(topic, places);
-    for await (const record of recordsOf(client, topic, places)) take(it, record, inOutbox);
+    let strange: Phantom[] = [];
+    for await (const record of recordsOf(client, topic, places)) {
+      if (take(it, record, inOutbox)) continue;
+      strange.push(phantomOf(topic, record));
+      if (strange.length < askedAtOnce) continue;
+      await judgeStrange(it, strange, reader);
+      strange = [];
+    }
+    await judgeStrange(it, strange, reader);
     found.set(topic, it);
   }
   return found;
+}
+
+/** Its row may be older than all that was read: the connector was away for long, or a rebuild has written it now. */
+async function judgeStrange(it: Found, strange: readonly Phantom[], reader: OutboxReader): Promise<void> {
+  const ids = strange.flatMap(({ event_id }) => (event_id !== null && uuid.test(event_id) ? [event_id] : []));
+  const known = ids.length === 0 ? new Set<string>() : await reader.known(ids);
+  for (const phantom of strange) {
+    if (phantom.event_id !== null && known.has(phantom.event_id)) continue;
+    it.counts.phantoms += 1;
+    if (it.phantoms.length < listedMax) it.phantoms.push(phantom);
+  }
 }
 
 function emptyFound(topic: string, { starts, from }: TopicBounds): Found {
@@ -155,17 +181,15 @@ function emptyFound(topic: string, { starts, from }: TopicBounds): Found {
   return { topic, ids: createIdSet(), partitions, counts, phantoms: [], newest: 0 };
 }
 
-function take(it: Found, record: TopicRecord, inOutbox: IdSet): void {
-  const { counts, ids, partitions } = it;
+/** Counts a record; whether its row was read. */
+function take({ counts, ids, partitions }: Found, record: TopicRecord, inOutbox: IdSet): boolean {
   const partition = partitions[record.partition];
   if (partition !== undefined) partition.hasRecords = true;
   counts.records += 1;
-  it.newest = Math.max(it.newest, record.timestamp);
-  if (record.id !== null && ids.has(record.id)) counts.doubled += 1;
-  if (record.id !== null) ids.add(record.id);
-  if (record.id !== null && inOutbox.has(record.id)) return;
-  counts.phantoms += 1;
-  if (it.phantoms.length < listedMax) it.phantoms.push(phantomOf(it.topic, record));
+  if (record.id === null) return false;
+  if (ids.has(record.id)) counts.doubled += 1;
+  ids.add(record.id);
+  return inOutbox.has(record.id);
 }
 
 function phantomOf(topic: string, { partition, offset, id, key, headers, timestamp }: TopicRecord): Phantom {
@@ -191,13 +215,16 @@ async function missingRows(
   for await (const rows of reader.heads()) {
     for (const row of rows) {
       if (row.created_at.getTime() < (oldest.get(row.topic) ?? 0)) continue;
-      const counts = found.get(row.topic)?.counts;
+      const it = found.get(row.topic);
       const verdict = judge.judge(row);
-      if (counts === undefined || verdict === 'expired') continue;
-      counts.rows += 1;
-      if (verdict === 'there') continue;
-      counts.holes += 1;
-      if (missing.size < listedMax) missing.set(row.id, row);
+      if (it === undefined || verdict === 'expired') continue;
+      it.counts.rows += 1;
+      if (verdict === 'there') {
+        it.newest = Math.max(it.newest, row.created_at.getTime());
+        continue;
+      }
+      it.counts.holes += 1;
+      if (missing.size < missingMax) missing.set(row.id, row);
     }
   }
   return missing;
@@ -229,10 +256,13 @@ async function untilArrived(
     for (const [topic, places] of bounds) {
       const next = await boundsOf(client, topic);
       const more = { ...next, from: places.stableEnds };
-      for await (const { id, timestamp } of recordsOf(client, topic, more)) {
-        newest = Math.max(newest, timestamp);
+      for await (const { id } of recordsOf(client, topic, more)) {
+        const row = id === null ? undefined : missing.get(id);
         const counts = found.get(topic)?.counts;
-        if (id !== null && missing.delete(id) && counts !== undefined) counts.holes -= 1;
+        if (row === undefined || counts === undefined) continue;
+        newest = Math.max(newest, row.created_at.getTime());
+        missing.delete(row.id);
+        counts.holes -= 1;
       }
       bounds.set(topic, next);
     }
@@ -282,6 +312,7 @@ function report(
     topics: [...found.values()].map(({ counts }) => counts),
     holes: [...missing.values()]
       .filter(({ id }) => !onTheWay.has(id))
+      .slice(0, listedMax)
       .map(({ id, topic, key, created_at }) => {
         return { topic, event_id: id, key, created_at: created_at.toISOString() };
       }),
