@@ -31,16 +31,17 @@ export type ClaimOptions = {
   perEndpoint: number;
   openAfter: number;
   leaseMs: number;
+  perTenant: number;
 };
 
 export async function claimDue(
   pool: Pick<Pool, 'query'>,
-  { claim, max, perEndpoint, openAfter, leaseMs }: ClaimOptions,
+  { claim, max, perEndpoint, openAfter, leaseMs, perTenant }: ClaimOptions,
 ): Promise<Claimed[]> {
   const { rows } = await pool.query<Claimed>({
     name: 'webhooks_claim',
-    text: 'SELECT * FROM notifications.claim_webhooks($1, $2, $3, $4, $5)',
-    values: [claim, max, perEndpoint, openAfter, leaseMs],
+    text: 'SELECT * FROM notifications.claim_webhooks($1, $2, $3, $4, $5, $6)',
+    values: [claim, max, perEndpoint, openAfter, leaseMs, perTenant],
   });
   return rows;
 }
@@ -66,13 +67,17 @@ export async function markDelivered(pool: Pool, tried: readonly Tried[]): Promis
     await seeAllTenants(client);
     await client.query({
       name: 'webhooks_mark_healthy',
+      // A pause that a receiver asked for holds, whatever else was under way; another address's success says nothing.
       // In one order, so that two instances that mark at once cannot wait for each other.
-      text: `UPDATE notifications.webhook SET failures = 0, failing_since = NULL, exhausted = 0, open_until = NULL
+      text: `UPDATE notifications.webhook
+                SET failures = 0, failing_since = NULL, exhausted = 0,
+                    open_until = CASE WHEN open_until > clock_timestamp() THEN open_until END
               WHERE id IN (
-                SELECT id FROM notifications.webhook WHERE id = ANY ($1::uuid[])
-                   AND (failures > 0 OR exhausted > 0 OR failing_since IS NOT NULL OR open_until IS NOT NULL)
+                SELECT id FROM notifications.webhook
+                 WHERE (id, url) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
+                   AND (failures > 0 OR exhausted > 0 OR failing_since IS NOT NULL OR open_until <= clock_timestamp())
                  ORDER BY id FOR NO KEY UPDATE)`,
-      values: [[...new Set(tried.map(({ claimed }) => claimed.webhook_id))]],
+      values: [tried.map(({ claimed }) => claimed.webhook_id), tried.map(({ claimed }) => claimed.url)],
     });
     await markTries(client, tried);
   });

@@ -88,7 +88,11 @@ describe('the health of an endpoint', () => {
     );
   const failedTimes = (times: number): Health => {
     let health = healthy;
-    for (let i = 0; i < times; i += 1) ({ health } = after(health, failed));
+    // Each as a probe, when the pause before it is over; as if all were at one time.
+    for (let i = 0; i < times; i += 1) {
+      const probed = { ...health, openUntil: undefined };
+      ({ health } = after(probed, failed));
+    }
     return health;
   };
 
@@ -101,6 +105,18 @@ describe('the health of an endpoint', () => {
       return openUntil === undefined ? 0 : openUntil - now;
     });
     assert.deepEqual(pauses, [0, 0, 15_000, 30_000, 300_000]);
+  });
+  it('takes tries that fail together for one outage, not for probes of it', () => {
+    let health = healthy;
+    for (let i = 0; i < 10; i += 1) ({ health } = after(health, failed, now + i));
+    const openUntil = now + openAfter - 1 + 15_000;
+    assert.deepEqual([health.failures, health.openUntil], [openAfter, openUntil]);
+    const probe = after(health, failed, openUntil).health;
+    assert.deepEqual([probe.failures, probe.openUntil], [openAfter + 1, openUntil + 30_000]);
+  });
+  it('counts what is given up, also while it pauses', () => {
+    const open = { ...healthy, failures: openAfter, failingSince: now, openUntil: now + 1_000, exhausted: 2 };
+    assert.equal(nextHealth(open, failed, { state: 'failed' }, now, rules).disabled, 'exhausted');
   });
   it('pauses when the receiver asks for it, from the first time on', () => {
     const { health } = after(healthy, { ...failed, retryAfterMs: 60_000 });

@@ -6,13 +6,18 @@ export type Outcome =
   | { kind: 'delivered' }
   /** 410: the receiver wants nothing any more. */
   | { kind: 'gone' }
-  | { kind: 'failed'; error_code: PostError | 'redirected' | 'status'; retryAfterMs: number | undefined };
+  | { kind: 'failed'; error_code: ErrorCode; retryAfterMs: number | undefined };
+
+type ErrorCode = PostError | 'secret_unreadable' | 'redirected' | 'status';
+
+/** What came of a try; with no secret that can be read, nothing is posted. */
+export type TryResult = PostResult | { kind: 'failed'; error_code: 'secret_unreadable' };
 
 export type DisabledReason = 'gone' | 'failing' | 'exhausted';
 
 /** An endpoint's breaker; times in ms since 1970. */
 export type Health = {
-  /** Tries that failed since the last one that did not. */
+  /** Tries that failed since the last one that did not, without those that end while nothing is sent. */
   failures: number;
   failingSince: number | undefined;
   /** Deliveries given up in a row. */
@@ -37,7 +42,7 @@ const retryAfterMaxMs = 3_600_000;
 /** Of the wait; what failed together need not come back together. */
 const jitter = 0.2;
 
-export function outcomeOf(result: PostResult, now: number): Outcome {
+export function outcomeOf(result: TryResult, now: number): Outcome {
   if (result.kind === 'failed')
     return { kind: 'failed', error_code: result.error_code, retryAfterMs: undefined };
   const { status, retryAfter } = result;
@@ -81,11 +86,13 @@ export function nextHealth(
   { disableAfterMs, disableAfterExhausted }: Rules,
 ): { health: Health; disabled: DisabledReason | undefined } {
   if (outcome.kind === 'delivered') return { health: healthy, disabled: undefined };
-  const failures = before.failures + 1;
+  // What was under way when it opened had no part in the pause: it is no failed probe.
+  const isOpen = before.failures >= openAfter && (before.openUntil ?? 0) > now;
+  const failures = isOpen ? before.failures : before.failures + 1;
   const failingSince = before.failingSince ?? now;
   const exhausted = before.exhausted + (step.state === 'failed' ? 1 : 0);
   const asked = outcome.kind === 'failed' ? outcome.retryAfterMs : undefined;
-  const pause = Math.max(pauseAfter(failures), asked ?? 0);
+  const pause = Math.max(isOpen ? 0 : pauseAfter(failures), asked ?? 0);
   const openUntil = pause === 0 ? before.openUntil : Math.max(before.openUntil ?? 0, now + pause);
   const health = { failures, failingSince, exhausted, openUntil };
   if (outcome.kind === 'gone') return { health, disabled: 'gone' };

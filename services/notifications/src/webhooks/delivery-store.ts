@@ -63,7 +63,10 @@ export async function listenersOf(client: Client, tenantIds: readonly string[]):
   return rows;
 }
 
-/** Stores messages and a delivery for each of their endpoints; an event that has a message gets no second. */
+/**
+ * Stores messages and a delivery for each of their endpoints; an event that has a message gets no second. Gives the
+ * deliveries that there are now.
+ */
 export async function storeMessages(client: Client, messages: readonly NewMessage[]): Promise<string[]> {
   if (messages.length === 0) return [];
   const made = messages.map((message) => ({ ...message, id: nextId() }));
@@ -88,14 +91,15 @@ export async function storeMessages(client: Client, messages: readonly NewMessag
     .flatMap(({ id: message_id, tenant_id, webhook_ids }) =>
       webhook_ids.map((webhook_id) => ({ id: nextId(), tenant_id, webhook_id, message_id })),
     );
-  await client.query({
+  const { rows: stored } = await client.query<{ id: string }>({
     name: 'webhooks_store_deliveries',
     // An endpoint that was removed meanwhile is told nothing.
     text: `INSERT INTO notifications.webhook_delivery (id, tenant_id, webhook_id, message_id, next_at)
            SELECT new.id, new.tenant_id, new.webhook_id, new.message_id, clock_timestamp()
              FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS new(id, tenant_id, webhook_id, message_id)
-             JOIN (SELECT w.id FROM notifications.webhook w WHERE w.id = ANY ($3::uuid[]) FOR KEY SHARE) there
-               ON there.id = new.webhook_id`,
+             JOIN (SELECT w.id FROM notifications.webhook w WHERE w.id = ANY ($3::uuid[]) AND w.removed_at IS NULL FOR KEY SHARE) there
+               ON there.id = new.webhook_id
+           RETURNING id`,
     values: [
       deliveries.map(({ id }) => id),
       deliveries.map(({ tenant_id }) => tenant_id),
@@ -103,21 +107,24 @@ export async function storeMessages(client: Client, messages: readonly NewMessag
       deliveries.map(({ message_id }) => message_id),
     ],
   });
-  return deliveries.map(({ id }) => id);
+  return stored.map(({ id }) => id);
 }
 
-/** Newest first: one more than the limit when there are more. */
+/**
+ * Newest first: one more than the limit when there are more. Of each, the answer to the last try alone: all of them would
+ * be many megabytes.
+ */
 export async function listDeliveries(
   client: Client,
   tenantId: string,
   webhookId: string,
-  page: { state: string | undefined; before: string | undefined; limit: number },
+  page: { state: Delivery['state'] | undefined; before: string | undefined; limit: number },
 ): Promise<Delivery[]> {
   const { rows } = await client.query<Row>({
-    name: 'webhooks_list_deliveries',
-    text: `${deliverySql} WHERE d.tenant_id = $1 AND d.webhook_id = $3 AND ($4::text IS NULL OR d.state = $4)
-             AND ($5::uuid IS NULL OR d.id < $5) ORDER BY d.id DESC LIMIT $6`,
-    values: [tenantId, attemptsShown, webhookId, page.state ?? null, page.before ?? null, page.limit + 1],
+    name: `webhooks_list_deliveries_${page.state ?? 'all'}`,
+    text: `${deliverySql(1)} WHERE d.tenant_id = $1 AND d.webhook_id = $3 ${stateSql(page.state)}
+             AND ($4::uuid IS NULL OR d.id < $4) ORDER BY d.id DESC LIMIT $5`,
+    values: [tenantId, attemptsShown, webhookId, page.before ?? null, page.limit + 1],
   });
   return rows.map(deliveryOf);
 }
@@ -129,7 +136,7 @@ export async function findDelivery(
 ): Promise<Delivery | undefined> {
   const { rows } = await client.query<Row>({
     name: 'webhooks_find_delivery',
-    text: `${deliverySql} WHERE d.tenant_id = $1 AND d.id = $3`,
+    text: `${deliverySql(attemptsShown)} WHERE d.tenant_id = $1 AND d.id = $3`,
     values: [tenantId, attemptsShown, id],
   });
   return rows.map(deliveryOf)[0];
@@ -145,7 +152,7 @@ export async function redeliver(client: Client, tenantId: string, id: string): P
     text: `WITH w AS MATERIALIZED (
              SELECT id, active FROM notifications.webhook
               WHERE id = (SELECT webhook_id FROM notifications.webhook_delivery WHERE tenant_id = $1 AND id = $2)
-              FOR SHARE)
+                AND removed_at IS NULL FOR SHARE)
            SELECT w.active, d.attempts, coalesce(d.claimed_until > clock_timestamp(), false) AS under_way
              FROM w JOIN notifications.webhook_delivery d ON d.webhook_id = w.id AND d.id = $2 FOR UPDATE OF d`,
     values: [tenantId, id],
@@ -199,6 +206,7 @@ export async function tracedDeliveries(
                     a.error_code AS last_error_code, d.created_at, d.finished_at
                FROM notifications.webhook_message m
                JOIN notifications.webhook_delivery d ON d.message_id = m.id
+               JOIN notifications.webhook w ON w.id = d.webhook_id AND w.removed_at IS NULL
                LEFT JOIN LATERAL (SELECT status, error_code FROM notifications.webhook_attempt
                                    WHERE delivery_id = d.id ORDER BY number DESC LIMIT 1) a ON true
               WHERE m.event_id = $1 AND ($2::uuid IS NULL OR m.tenant_id = $2) ORDER BY d.id LIMIT $3`,
@@ -212,13 +220,23 @@ export async function tracedDeliveries(
   });
 }
 
-const deliverySql = `
+/** Literally, and in a statement of its own: only so the index of failed ones is one that can be used. */
+function stateSql(state: Delivery['state'] | undefined): string {
+  return state === undefined ? '' : `AND d.state = '${state}'`;
+}
+
+/** @param answers how many of the latest tries are given with what was answered */
+const deliverySql = (answers: number) => `
   SELECT d.id, d.webhook_id, m.event_id, m.event_type, d.state, d.attempts AS attempt_count, d.next_at, d.created_at,
          d.finished_at,
-         (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'delivery_id' - 'tenant_id' ORDER BY a.number), '[]')
-            FROM (SELECT * FROM notifications.webhook_attempt
+         (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.number), '[]')
+            FROM (SELECT number, at, duration_ms, status, error_code,
+                         CASE WHEN row_number() OVER (ORDER BY number DESC) <= ${answers} THEN answer END AS answer
+                    FROM notifications.webhook_attempt
                    WHERE delivery_id = d.id ORDER BY number DESC LIMIT $2) a) AS attempts
-    FROM notifications.webhook_delivery d JOIN notifications.webhook_message m ON m.id = d.message_id`;
+    FROM notifications.webhook_delivery d
+    JOIN notifications.webhook w ON w.id = d.webhook_id AND w.removed_at IS NULL
+    JOIN notifications.webhook_message m ON m.id = d.message_id`;
 
 function deliveryOf({ next_at, created_at, finished_at, attempts, ...row }: Row): Delivery {
   return {

@@ -42,7 +42,7 @@ export async function countEndpoints(client: Client, tenantId: string): Promise<
   });
   const { rows } = await client.query<{ count: number }>({
     name: 'webhooks_count',
-    text: 'SELECT count(*) AS count FROM notifications.webhook WHERE tenant_id = $1',
+    text: 'SELECT count(*) AS count FROM notifications.webhook WHERE tenant_id = $1 AND removed_at IS NULL',
     values: [tenantId],
   });
   return rows[0]?.count ?? 0;
@@ -69,7 +69,7 @@ export async function findEndpoint(
 ): Promise<Endpoint | undefined> {
   const { rows } = await client.query<Row>({
     name: 'webhooks_find',
-    text: `SELECT ${columns} FROM notifications.webhook WHERE tenant_id = $1 AND id = $2`,
+    text: `SELECT ${columns} FROM notifications.webhook WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL`,
     values: [tenantId, id],
   });
   return rows.map(endpointOf)[0];
@@ -84,7 +84,7 @@ export async function listEndpoints(
   const { rows } = await client.query<Row>({
     name: 'webhooks_list',
     text: `SELECT ${columns} FROM notifications.webhook
-            WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
+            WHERE tenant_id = $1 AND removed_at IS NULL AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
     values: [tenantId, page.before ?? null, page.limit + 1],
   });
   return rows.map(endpointOf);
@@ -112,7 +112,7 @@ export async function changeEndpoint(
              failing_since = CASE WHEN $7 OR $3 <> url THEN NULL ELSE failing_since END,
              open_until = CASE WHEN $7 OR $3 <> url THEN NULL ELSE open_until END,
              updated_at = clock_timestamp()
-           WHERE tenant_id = $1 AND id = $2 RETURNING ${columns}`,
+           WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL RETURNING ${columns}`,
     values: [
       tenantId,
       id,
@@ -126,14 +126,24 @@ export async function changeEndpoint(
   return rows.map(endpointOf)[0];
 }
 
-/** With its deliveries; false when there is none. */
+/**
+ * For everybody it is no more, its secrets are deleted; its deliveries, which may be many, follow bit by bit (pruneWebhooks).
+ * False when there is none.
+ */
 export async function removeEndpoint(client: Client, tenantId: string, id: string): Promise<boolean> {
   const { rowCount } = await client.query({
     name: 'webhooks_remove',
-    text: 'DELETE FROM notifications.webhook WHERE tenant_id = $1 AND id = $2',
+    text: `UPDATE notifications.webhook SET removed_at = clock_timestamp(), active = false
+            WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL`,
     values: [tenantId, id],
   });
-  return rowCount === 1;
+  if (rowCount !== 1) return false;
+  await client.query({
+    name: 'webhooks_remove_secrets',
+    text: 'DELETE FROM notifications.webhook_secret WHERE tenant_id = $1 AND webhook_id = $2',
+    values: [tenantId, id],
+  });
+  return true;
 }
 
 /**

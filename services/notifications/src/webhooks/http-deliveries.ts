@@ -28,7 +28,9 @@ export function addDeliveryRoutes({ api, pool, idempotency: store, wake }: Deliv
     {
       method: 'get',
       path: '/v1/webhooks/{id}/deliveries',
-      summary: 'What was sent to a webhook, newest first, with every try',
+      summary: 'What was sent to a webhook, newest first, with its tries',
+      description:
+        'With the answer to the last try of each; one delivery by itself has the answers to all that are shown.',
       tags,
       auth: 'admin',
       params: shapes.webhookId,
@@ -119,7 +121,7 @@ async function sendTest(client: Client, tenantId: string, id: string) {
   if (!endpoint.active) throw problem('not_available', notActive);
   const at = new Date();
   const event = { event_id: randomUUIDv7(), tenant_id: tenantId };
-  const [deliveryId = ''] = await storeMessages(client, [
+  const [deliveryId] = await storeMessages(client, [
     {
       ...event,
       event_type: testEventType,
@@ -129,6 +131,8 @@ async function sendTest(client: Client, tenantId: string, id: string) {
       webhook_ids: [id],
     },
   ]);
+  // It was removed at this moment.
+  if (deliveryId === undefined) throw problem('not_found');
   return { status: 202, body: await findDelivery(client, tenantId, deliveryId) };
 }
 

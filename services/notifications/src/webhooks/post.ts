@@ -31,6 +31,8 @@ export type PostOptions = AddressRules & { resolve: Resolve; timeoutMs: number }
 const answerReadBytes = 64 * 1_024;
 const answerKeptBytes = 4 * 1_024;
 const answerHeaderBytes = 16 * 1_024;
+/** For the rest of an answer whose status has come: it changes nothing, and its place is wanted. */
+const answerRestMs = 1_000;
 
 /**
  * Gives what posts. The name is resolved and judged anew each time, and the connection goes to those addresses and to no
@@ -81,9 +83,15 @@ async function send(
   const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
   const request = (isTls ? https : http).request(options, resolve);
   request.on('error', reject);
-  request.end(body);
-  const response = await promise;
+  // An answer 101. Where nobody listens, Node ends the connection and says nothing of it.
+  request.on('upgrade', (_response, socket) => {
+    socket.destroy();
+    reject(Object.assign(new Error('The receiver switches protocols'), { code: 'HPE_UPGRADE' }));
+  });
   try {
+    request.end(body);
+    // By the signal as well: whatever the client does not tell ends with the time.
+    const response = await within(signal, promise);
     return {
       kind: 'answered',
       status: response.statusCode ?? 0,
@@ -109,6 +117,7 @@ function lookupOf(addresses: CheckedTarget['addresses']): LookupFunction {
 async function beginningOf(response: http.IncomingMessage): Promise<string> {
   const kept: Buffer[] = [];
   let read = 0;
+  const timer = setTimeout(() => response.destroy(), answerRestMs);
   try {
     for await (const chunk of response) {
       const bytes = Buffer.from(chunk);
@@ -118,10 +127,24 @@ async function beginningOf(response: http.IncomingMessage): Promise<string> {
     }
   } catch {
     // Cut off, by the receiver or by the time.
+  } finally {
+    clearTimeout(timer);
   }
-  // Postgres refuses NUL in text.
-  return Buffer.concat(kept).toString('utf8').replaceAll('\0', '\ufffd');
+  return readable(Buffer.concat(kept));
 }
+
+/**
+ * Text of 4 KiB at most, also where bytes that are none become longer. Without control characters: Postgres refuses NUL,
+ * and JSON writes each of the others as six.
+ */
+function readable(bytes: Buffer): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  const text = decoded(bytes).replaceAll(/[\0-\x08\x0b\x0c\x0e-\x1f]/g, '\ufffd');
+  return decoded(Buffer.from(text).subarray(0, answerKeptBytes));
+}
+
+/** A character that is cut in two at the end is left out. */
+const decoded = (bytes: Buffer): string => new TextDecoder().decode(bytes, { stream: true });
 
 /** The value, or the signal's error as soon as it is aborted: a resolver hears no signal. */
 async function within<T>(signal: AbortSignal, value: Promise<T>): Promise<T> {

@@ -7,6 +7,7 @@ import { after, afterEach, before, describe, it } from 'mocha';
 import { Webhook } from 'standardwebhooks';
 import { eventually } from '../../../../tests/support/eventually.ts';
 import { stack } from '../../../../tests/support/stack.ts';
+import { claimDue, markDelivered } from './claim.ts';
 import { openScene, type Scene, testEnv } from './testing.ts';
 
 describe('the sender of webhooks', function () {
@@ -34,7 +35,7 @@ describe('the sender of webhooks', function () {
     assert.equal(request.headers['content-type'], 'application/json');
     assert.equal(delivery.state, 'delivered');
     const [{ status, error_code, answer }] = delivery.attempts;
-    assert.deepEqual([status, error_code, answer.length], [202, null, 4_096]);
+    assert.deepEqual([status, error_code, Buffer.byteLength(answer)], [202, null, 4_096]);
   });
 
   it('tries again after 500s, under the same id and with a new signature each time', async () => {
@@ -181,6 +182,93 @@ describe('the sender of webhooks', function () {
       assert.ok(row && row.delivery > 50 && row.endpoint > 50);
     });
     assert.equal(receiver.received.length, 1);
+  });
+
+  it('ends by a success neither a pause that was asked for meanwhile, nor what another address has failed', async () => {
+    const { tenant_id } = await scene.anEndpoint('https://a.example/');
+    await scene.handle([anOrderEvent({ tenant_id })]);
+    const claim = randomUUIDv7();
+    const options = { claim, max: 100, perEndpoint: 10, openAfter: 5, leaseMs: 60_000, perTenant: 100 };
+    const [claimed] = await claimDue(scene.pool, options);
+    assert.ok(claimed);
+    const succeed = () =>
+      markDelivered(scene.pool, [
+        {
+          ...{ claim, claimed, at: new Date(), durationMs: 1, status: 200, answer: '' },
+          ...{ outcome: { kind: 'delivered' }, step: { state: 'delivered' } },
+        },
+      ]);
+    const health = () =>
+      scene.rows(
+        tenant_id,
+        `SELECT failures, extract(epoch FROM open_until - now())::int > 50 AS waits FROM notifications.webhook`,
+      );
+    const change = (text: string) => scene.rows(tenant_id, `UPDATE notifications.webhook SET ${text}`);
+    await change("url = 'https://b.example/', failures = 3, open_until = now() + interval '60 s'");
+    await succeed();
+    assert.deepEqual(await health(), [{ failures: 3, waits: true }]);
+    await change("url = 'https://a.example/'");
+    await succeed();
+    assert.deepEqual(await health(), [{ failures: 0, waits: true }]);
+    await change('open_until = now()');
+    await succeed();
+    assert.deepEqual(await health(), [{ failures: 0, waits: null }]);
+  });
+
+  it('counts a secret that cannot be read as a failed try, and gives up by the schedule', async () => {
+    const receiver = await scene.aReceiver();
+    const { id, tenant_id } = await scene.anEndpoint(receiver.url);
+    const { wake } = scene.start({ keys: '2:another-key-of-the-tests-with-32-characters' });
+    await scene.handle([anOrderEvent({ tenant_id })], wake);
+    const [delivery] = await settled(tenant_id, id, 1);
+    assert.equal(delivery?.state, 'failed');
+    assert.deepEqual(
+      delivery?.attempts.map(({ error_code }) => error_code),
+      Array(3).fill('secret_unreadable'),
+    );
+    assert.equal(receiver.received.length, 0);
+  });
+
+  it('waits longer and longer for what is lost each time', async () => {
+    const { id, tenant_id } = await scene.anEndpoint('https://a.example/');
+    await scene.handle([anOrderEvent({ tenant_id })]);
+    const claims = async () =>
+      (
+        await scene.rows(
+          tenant_id,
+          `SELECT * FROM notifications.claim_webhooks(gen_random_uuid(), 100, 10, 5, 0, 100) WHERE webhook_id = $1`,
+          [id],
+        )
+      ).length;
+    const found: number[] = [];
+    for (let i = 0; i < 6; i += 1) found.push(await claims());
+    assert.deepEqual(found, [1, 1, 1, 1, 1, 0]);
+    await scene.rows(
+      tenant_id,
+      `UPDATE notifications.webhook_delivery SET claimed_until = claimed_until - interval '5 minutes' WHERE webhook_id = $1`,
+      [id],
+    );
+    assert.equal(await claims(), 1);
+    await scene.rows(tenant_id, 'DELETE FROM notifications.webhook_delivery WHERE webhook_id = $1', [id]);
+  });
+
+  it('has a part of the places alone for one tenant, however many endpoints it has', async () => {
+    const tenant_id = randomUUIDv7();
+    for (const name of ['a', 'b', 'c']) await scene.anEndpoint(`https://${name}.example/`, tenant_id);
+    const other = await scene.anEndpoint('https://d.example/');
+    await scene.handle([anOrderEvent({ tenant_id }), anOrderEvent({ tenant_id })]);
+    await scene.handle([anOrderEvent({ tenant_id: other.tenant_id })]);
+    const claims = () =>
+      scene.rows<{ tenant_id: string }>(
+        tenant_id,
+        'SELECT tenant_id FROM notifications.claim_webhooks(gen_random_uuid(), 100, 10, 5, 60000, 4)',
+      );
+    const first = await claims();
+    assert.equal(first.filter((row) => row.tenant_id === tenant_id).length, 4);
+    assert.equal(first.filter((row) => row.tenant_id === other.tenant_id).length, 1);
+    assert.deepEqual(await claims(), []);
+    for (const tenant of [tenant_id, other.tenant_id])
+      await scene.rows(tenant, 'DELETE FROM notifications.webhook_delivery');
   });
 
   it('stores an event once, for those alone who want it and were there when it happened', async () => {

@@ -10,14 +10,14 @@ import type { Pool } from '@ragline/postgres/pool';
 import type { Logger } from '@ragline/runtime/logger';
 import { withSpan } from '@ragline/runtime/tracing';
 import { type Claimed, claimDue, giveBack, markDelivered, markFailed, type Tried } from './claim.ts';
-import { nextHealth, nextStep, openAfter, outcomeOf, type Rules } from './decide.ts';
+import { nextHealth, nextStep, openAfter, outcomeOf, type Rules, type TryResult } from './decide.ts';
 import { openSecret } from './endpoint-store.ts';
 import { gathered } from './gathered.ts';
 import type { SecretKeys } from './keys.ts';
 import { headersOf } from './message.ts';
 import type { WebhookMetrics } from './metrics.ts';
 import type { Notify } from './notice.ts';
-import type { Post, PostResult } from './post.ts';
+import type { Post } from './post.ts';
 
 export type SenderOptions = {
   pool: Pool;
@@ -41,6 +41,8 @@ export type SenderOptions = {
 
 export type Sender = ReturnType<typeof startSender>;
 
+/** Of an instance's places, what all endpoints of a tenant have together, over all instances. */
+const tenantShare = 1 / 4;
 // Marks need connections that the group and requests want too.
 const failuresAtOnce = 2;
 // Successes are written down together: they are the many, and nothing is to be judged.
@@ -50,6 +52,7 @@ const gatherMs = 5;
 
 export function startSender(options: SenderOptions) {
   const { pool, concurrency, perEndpoint, leaseMs, pollMs, stopWithinMs, log, metrics } = options;
+  const perTenant = Math.ceil(concurrency * tenantShare);
   const aborting = new AbortController();
   let isStopping = false;
   const underWay = new Set<Promise<void>>();
@@ -68,7 +71,8 @@ export function startSender(options: SenderOptions) {
     const max = concurrency - underWay.size;
     if (max <= 0) return;
     const claim = randomUUID();
-    for (const claimed of await claimDue(pool, { claim, max, perEndpoint, openAfter, leaseMs })) {
+    const due = await claimDue(pool, { claim, max, perEndpoint, openAfter, leaseMs, perTenant });
+    for (const claimed of due) {
       const sending = sendOne(claim, claimed).finally(() => {
         underWay.delete(sending);
         metrics.inFlight.set(underWay.size);
@@ -113,11 +117,8 @@ export function startSender(options: SenderOptions) {
 
   async function tryOnce(claim: string, claimed: Claimed): Promise<void> {
     const at = new Date();
-    const { delivery_id: id, webhook_id, url, body, attempt } = claimed;
-    const secrets = claimed.secrets.map((sealed) => openSecret(options.keys, webhook_id, sealed));
-    if (attempt === 1) metrics.firstAttempt.observe(Math.max(0, claimed.age_ms) / 1_000);
-    const headers = headersOf(id, at, body, secrets);
-    const result = await options.post({ url, headers, body, signal: aborting.signal });
+    if (claimed.attempt === 1) metrics.firstAttempt.observe(Math.max(0, claimed.age_ms) / 1_000);
+    const result = await postSigned(at, claimed);
     const durationMs = Date.now() - at.getTime();
     if (result.kind === 'failed' && result.error_code === 'interrupted') {
       await giveBack(pool, claim, claimed);
@@ -129,6 +130,20 @@ export function startSender(options: SenderOptions) {
     metrics.duration.observe(durationMs / 1_000);
     metrics.attempts.inc({ outcome: outcome.kind === 'failed' ? outcome.error_code : outcome.kind });
     await (outcome.kind === 'delivered' ? markSuccess(tried) : failures(() => markFailure(tried)));
+  }
+
+  /** A secret that cannot be opened is a failed try like others, or it would be claimed again without end. */
+  async function postSigned(at: Date, claimed: Claimed): Promise<TryResult> {
+    const { delivery_id: id, webhook_id, url, body } = claimed;
+    let secrets: string[];
+    try {
+      secrets = claimed.secrets.map((sealed) => openSecret(options.keys, webhook_id, sealed));
+    } catch (error) {
+      log.error('secret of a webhook cannot be opened: see WEBHOOK_KEYS', { webhook_id, error });
+      return { kind: 'failed', error_code: 'secret_unreadable' };
+    }
+    const headers = headersOf(id, at, body, secrets);
+    return options.post({ url, headers, body, signal: aborting.signal });
   }
 
   async function markFailure(tried: Tried): Promise<void> {
@@ -162,7 +177,7 @@ export function startSender(options: SenderOptions) {
   };
 }
 
-function shownOf(result: PostResult): { status: number | null; answer: string | null } {
+function shownOf(result: TryResult): { status: number | null; answer: string | null } {
   if (result.kind === 'failed') return { status: null, answer: null };
   return { status: result.status, answer: result.answer };
 }

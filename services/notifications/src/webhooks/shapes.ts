@@ -110,9 +110,12 @@ const attempt = z.object({
   status: z.int().nullable().meta({ description: 'Of the answer; null when none came.' }),
   error_code: z.string().nullable().meta({
     description:
-      'null: delivered. `status` (not 2xx), `redirected`, `gone`, `timeout`, `name_unresolved`, `address_refused`, `connection_failed`, `tls_failed`, `answer_malformed`, or `interrupted`: RAGline ended before it knew.',
+      'null: delivered. `status` (not 2xx), `redirected`, `gone`, `timeout`, `name_unresolved`, `address_refused`, `connection_failed`, `tls_failed`, `answer_malformed`, `secret_unreadable` (RAGline’s own fault: nothing was sent), or `interrupted`: RAGline ended before it knew.',
   }),
-  answer: z.string().nullable().meta({ description: 'The first 4 KiB of the answer.' }),
+  answer: z
+    .string()
+    .nullable()
+    .meta({ description: 'The first 4 KiB of the answer; in a list, of the last try alone.' }),
 });
 export const delivery = z
   .object({
@@ -125,7 +128,9 @@ export const delivery = z
     next_attempt_at: z.iso.datetime().nullable(),
     created_at: z.iso.datetime(),
     finished_at: z.iso.datetime().nullable(),
-    attempts: z.array(attempt).meta({ description: 'The latest twenty, in their order.' }),
+    attempts: z
+      .array(attempt)
+      .meta({ description: 'The latest twenty, in their order; `attempt_count` says how many there were.' }),
   })
   .meta({
     id: 'WebhookDelivery',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import net from 'node:net';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { anOrderEvent } from '@ragline/schemas/samples';
@@ -179,6 +180,50 @@ describe('one POST of a webhook', function () {
     }
   });
 
+  it('ends also where the receiver switches protocols, and when it is not wanted any more', async () => {
+    const raw = await rawServer(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
+    );
+    const hanging = await rawServer('');
+    const post = createPost({ ...rules, resolve: here });
+    const unwanted = new AbortController();
+    try {
+      const malformed = { kind: 'failed', error_code: 'answer_malformed' };
+      assert.deepEqual(await post({ ...request, url: raw.url }), malformed);
+      const ending = post({ ...request, url: hanging.url, signal: unwanted.signal });
+      unwanted.abort();
+      assert.deepEqual(await ending, { kind: 'failed', error_code: 'interrupted' });
+    } finally {
+      raw.stop();
+      hanging.stop();
+    }
+  });
+
+  it('waits a moment, and no more, for the end of an answer whose status has come', async () => {
+    const raw = await rawServer('HTTP/1.1 200 OK\r\n\r\nbegun');
+    const deadline = AbortSignal.timeout(10_000);
+    try {
+      const patient = createPost({ ...rules, timeoutMs: 20_000, resolve: here });
+      const result = await patient({ ...request, url: raw.url, signal: deadline });
+      assert.equal(deadline.aborted, false);
+      assert.deepEqual(result, { kind: 'answered', status: 200, retryAfter: undefined, answer: 'begun' });
+    } finally {
+      raw.stop();
+    }
+  });
+
+  it('keeps no more of an answer than it says, whatever its bytes are', async () => {
+    const receiver = await startReceiver();
+    receiver.answer({ status: 200, body: '\x01'.repeat(4_096) });
+    try {
+      const result = await createPost({ ...rules, resolve: here })({ ...request, url: receiver.url });
+      const answer = result.kind === 'answered' ? result.answer : '';
+      assert.equal(answer, '\ufffd'.repeat(1_365));
+    } finally {
+      await receiver.stop();
+    }
+  });
+
   it('reads the beginning of an answer without end', async () => {
     const receiver = await startReceiver();
     receiver.answer({ status: 200, body: 'x'.repeat(5_000_000) });
@@ -201,3 +246,24 @@ describe('one POST of a webhook', function () {
     assert.deepEqual([cut, closed], [failed, failed]);
   });
 });
+
+/** Says this to whoever connects, and nothing more. */
+async function rawServer(text: string) {
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', () => {});
+    sockets.add(socket);
+    socket.write(text);
+  });
+  const sockets = new Set<net.Socket>();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    stop() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}

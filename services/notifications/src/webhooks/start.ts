@@ -119,9 +119,9 @@ export function startWebhooks({
   };
 }
 
-const prunedAtOnce = 5_000;
+const prunedAtOnce = 1_000;
 
-/** Forgets what is older; goes on until nothing is left. Safe from several instances. */
+/** Forgets what is older or was removed; goes on until nothing is left. How many rows. Safe from several instances. */
 export async function pruneWebhooks(pool: Pick<Pool, 'query'>, retentionDays: number): Promise<number> {
   let pruned = 0;
   for (;;) {
@@ -131,6 +131,6 @@ export async function pruneWebhooks(pool: Pick<Pool, 'query'>, retentionDays: nu
     );
     const count = rows[0]?.pruned ?? 0;
     pruned += count;
-    if (count < prunedAtOnce) return pruned;
+    if (count === 0) return pruned;
   }
 }
