@@ -6,9 +6,10 @@
  */
 import path from 'node:path';
 import { ensureDatabase, ensureRoles } from '@ragline/postgres/roles';
+import { makeTopics } from '@ragline/streams/make-topics';
 import { ensureAcls, topicNames } from './acls.ts';
 import { type Addresses, addressesOf, outside } from './addresses.ts';
-import { connect } from './connect.ts';
+import { connect, connectTopics } from './connect.ts';
 import { StartFailure } from './failure.ts';
 import type { Flow } from './flow.ts';
 import { kafka, kafkaClient } from './kafka.ts';
@@ -117,8 +118,26 @@ async function prepareDatabases(context: PartContext, addresses: Addresses): Pro
 /** On a Kafka of the person's own, rights are that person's business. */
 async function grantRights(context: PartContext, addresses: Addresses): Promise<void> {
   if (outside(context.env, 'kafka')) return;
-  await ensureAcls(
-    kafkaClient(addresses.KAFKA_BROKERS, addresses.KAFKA_USERNAME, addresses.KAFKA_PASSWORD),
-    topicNames(),
-  );
+  const { KAFKA_BROKERS: brokers, KAFKA_USERNAME: user, KAFKA_PASSWORD: password } = addresses;
+  const client = kafkaClient(brokers, user, password);
+  await ensureAcls(client, topicNames());
+  await makeConnectTopics(client);
+}
+
+/**
+ * Connect makes them too, and ends when a busy broker does not know them at once; so they are there before it starts.
+ * https://kafka.apache.org/documentation/#connect_running: compacted, the first of one partition.
+ */
+async function makeConnectTopics(client: ReturnType<typeof kafkaClient>): Promise<void> {
+  const admin = client.admin();
+  await admin.connect();
+  try {
+    const configEntries = [{ name: 'cleanup.policy', value: 'compact' }];
+    await makeTopics(
+      admin,
+      connectTopics.map((topic) => ({ topic, numPartitions: 1, replicationFactor: 1, configEntries })),
+    );
+  } finally {
+    await admin.disconnect();
+  }
 }
