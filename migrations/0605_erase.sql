@@ -6,13 +6,27 @@
 --
 -- p_texts: what names the person (the address, and what the operator adds); p_keys: keys of records about the person.
 
+-- Whether a text that is somewhere in the other, both in small letters, stands there by itself. Only an address has to: it may
+-- be the end of another one (joann@ of ann@) or its beginning (.example.org of .example). What is escaped before it (\n and
+-- \u003c of JSON, \303 of bytes, %3c) is no letter of it; nor need be what stands beside it in binary bytes, where a length
+-- looks like a letter, so there any place counts. In doubt it stands by itself. tools/src/erase/judge.ts decides the same.
+CREATE FUNCTION ops.stands_alone(p_text text, p_needle text) RETURNS boolean
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+  RETURN p_needle !~ '^[^[:space:]@]+@[^[:space:]@]+$'
+      OR p_text ~ '[\x01-\x08\x0b\x0c\x0e-\x1f]|\\000'
+      OR p_text ~ ('(?:(?<![a-z0-9])(?<![a-z0-9][._%+-])|(?<=(?:\\[bfnrt]|\\u[0-9a-f]{4}|\\[0-7]{3}|%[0-9a-f]{2})[._%+-]?))'
+                   || regexp_replace(p_needle, '([][\\.*+?(){}|^$])', '\\\1', 'g') || '(?![a-z0-9]|-[a-z0-9]|\.[a-z])');
+
 CREATE FUNCTION ops.mentions(p_text text, p_texts text[]) RETURNS boolean
   LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-  RETURN EXISTS (SELECT FROM unnest(p_texts) AS t WHERE position(lower(t) IN lower(p_text)) > 0);
+  RETURN EXISTS (SELECT FROM unnest(p_texts) AS t
+                  WHERE CASE WHEN position(lower(t) IN lower(p_text)) > 0 THEN ops.stands_alone(lower(p_text), lower(t))
+                             ELSE false END);
 
+-- Bytes of anything, in which ASCII's letters are found small or large.
 CREATE FUNCTION ops.mentions(p_bytes bytea, p_texts text[]) RETURNS boolean
   LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-  RETURN EXISTS (SELECT FROM unnest(p_texts) AS t WHERE position(convert_to(t, 'UTF8') IN p_bytes) > 0);
+  RETURN ops.mentions(encode(p_bytes, 'escape'), ARRAY(SELECT encode(convert_to(t, 'UTF8'), 'escape') FROM unnest(p_texts) AS t));
 
 -- That it was done, and when: ids and numbers, no name. Two rows an erasure, of which none is ever changed.
 CREATE TABLE ops.erasure (
@@ -173,13 +187,16 @@ BEGIN
   RETURN jsonb_build_object('conversations', v_conversations, 'messages', v_messages, 'answers', v_answers);
 END $$;
 
--- Keys of records that are about the person: the records themselves may be bytes that nobody can read.
+-- Keys of records that are about the person: the records themselves may be bytes that nobody can read. The outbox knows
+-- conversations that an earlier run has removed.
 CREATE FUNCTION ops.keys_of_user(p_tenant uuid, p_user uuid) RETURNS text[]
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT array_agg(key) FROM (
     SELECT p_user::text AS key
-    UNION ALL SELECT o.id::text FROM orders.orders o WHERE o.tenant_id = p_tenant AND o.user_id = p_user
-    UNION ALL SELECT c.id::text FROM chat.conversation c WHERE c.tenant_id = p_tenant AND c.user_id = p_user
+    UNION SELECT o.id::text FROM orders.orders o WHERE o.tenant_id = p_tenant AND o.user_id = p_user
+    UNION SELECT c.id::text FROM chat.conversation c WHERE c.tenant_id = p_tenant AND c.user_id = p_user
+    UNION SELECT b.aggregateid FROM chat.outbox b
+           WHERE b.tenant_id = p_tenant AND b.user_id = p_user::text AND b.aggregatetype = 'chat.requests.v1'
   ) AS keys
 $$;
 
@@ -254,10 +271,11 @@ BEGIN
   UPDATE dead_letters.batch b SET reason = 'erased', selection = '{}', state_reason = NULL
    WHERE (b.tenant_id IS NULL OR b.tenant_id = p_tenant)
      AND ops.mentions(concat_ws(' ', b.reason, b.selection::text, b.state_reason), p_texts);
-  -- An operator's kept answers too: that to a replay or a discard is the letter.
+  -- An operator's kept answers too, of whichever tenant: that to a replay or a discard is the letter.
   DELETE FROM dead_letters.idempotency i
    WHERE i.user_id = p_user
-      OR ops.mentions(i.body::text || i.headers::text, p_texts || ARRAY(SELECT id::text FROM unnest(v_ids) AS id));
+      OR (i.tenant_id = p_tenant AND ops.mentions(i.body::text || i.headers::text, p_texts))
+      OR ops.mentions(i.body::text || i.headers::text, ARRAY(SELECT id::text FROM unnest(v_ids) AS id));
   GET DIAGNOSTICS v_answers = ROW_COUNT;
   DELETE FROM dead_letters.letter l WHERE l.id = ANY (v_ids);
   RETURN jsonb_build_object('letters', cardinality(v_ids), 'notes', v_notes, 'audit', v_actions, 'answers', v_answers);
@@ -282,7 +300,7 @@ BEGIN
   RETURN v_kid;
 END $$;
 
-REVOKE EXECUTE ON FUNCTION ops.mentions(text, text[]), ops.mentions(bytea, text[]), ops.refuse_change, ops.keys_of_user,
+REVOKE EXECUTE ON FUNCTION ops.stands_alone, ops.mentions(text, text[]), ops.mentions(bytea, text[]), ops.refuse_change, ops.keys_of_user,
   ops.is_about, identity.lock_out, identity.erase_user, orders.erase_user, notifications.erase_user, chat.stop_user,
   chat.erase_user, streams.erase_user, dead_letters.erase_user, identity.rotate_signing_key FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION identity.rotate_signing_key TO ragline_identity;

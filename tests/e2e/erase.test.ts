@@ -234,6 +234,7 @@ describe('a person who is erased', function () {
     const second = await runRunbook('person-erased.md', "Cut a topic that holds others' events", {
       TENANT: tenant,
       USER_ID: person.userId,
+      USER_ADDRESS: address,
     });
     assert.equal(second.code, 0, second.stdout + second.stderr);
     assert.deepEqual(said(await searchEverything(marks.all, owner)), []);

@@ -5,9 +5,9 @@ import type { Admin } from 'kafkajs';
 import type { Hit } from './records.ts';
 
 export type Remaining = { where: string; why: string };
-export type Cut = { cut: number; remaining: Remaining[] };
+/** `waiting`: will be cut by a later run; `others`: only if the topic is named. */
+export type Cut = { cut: number; waiting: Remaining[]; others: Remaining[] };
 
-const waitMs = 60_000;
 const lettersGroup = 'dead-letters';
 
 /**
@@ -17,7 +17,7 @@ const lettersGroup = 'dead-letters';
  * - a dead letter is kept in Postgres, which is the same: the group dead-letters has read it;
  * - an answer that began before is finished, and so in Postgres.
  *
- * Topics that hold others' events too are cut only when they are named, see `named`. What cannot be cut within a minute
+ * Topics that hold others' events too are cut only when they are named, see `named`. What cannot be cut within that time
  * is said, and is there for the next run.
  */
 export async function cutRecords(parts: {
@@ -26,16 +26,17 @@ export async function cutRecords(parts: {
   hits: readonly Hit[];
   /** Topics that the operator allows to be cut, though others' events go with it. */
   named: readonly string[];
+  withinMs: number;
 }): Promise<Cut> {
   const { admin, pool, named } = parts;
-  const remaining: Remaining[] = [];
+  const others: Remaining[] = [];
   let waiting: Hit[] = [];
   for (const hit of parts.hits) {
     if (hit.kind === 'answers' || hit.kind === 'failed' || named.includes(hit.topic)) waiting.push(hit);
-    else remaining.push({ where: placeOf(hit), why: whyNotOf(hit) });
+    else others.push({ where: placeOf(hit), why: whyNotOf(hit) });
   }
   let cut = 0;
-  const until = Date.now() + waitMs;
+  const until = Date.now() + parts.withinMs;
   for (;;) {
     const obstacles = await obstaclesOf(admin, pool, waiting);
     const free = waiting.filter((hit) => !obstacles.has(hit));
@@ -45,10 +46,9 @@ export async function cutRecords(parts: {
       cut += of.reduce((sum, { records }) => sum + records, 0);
     }
     waiting = [...obstacles.keys()];
-    if (waiting.length === 0) return { cut, remaining };
+    if (waiting.length === 0) return { cut, waiting: [], others };
     if (Date.now() >= until) {
-      for (const [hit, why] of obstacles) remaining.push({ where: placeOf(hit), why });
-      return { cut, remaining };
+      return { cut, waiting: Array.from(obstacles, ([hit, why]) => ({ where: placeOf(hit), why })), others };
     }
     await delay(500);
   }

@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
+import { createPool, type Pool } from '@ragline/postgres/pool';
 import { poolOf, scratchDatabase } from '@ragline/postgres/testing';
+import { createLogger } from '@ragline/runtime/logger';
+import { createMetrics } from '@ragline/runtime/metrics';
+import { createCodec } from '@ragline/schemas/codec';
+import { createKafka } from '@ragline/streams/kafka-client';
 import { after, before, describe, it } from 'mocha';
 import pg from 'pg';
+import { eventually } from '../../../tests/support/eventually.ts';
+import { stack } from '../../../tests/support/stack.ts';
 import { columns, erased } from './columns.ts';
-import { findPerson } from './person.ts';
-import { eraseFailed, eraseRows, keysOf } from './rows.ts';
+import { erase } from './erase.ts';
+import { findPerson, textsOf } from './person.ts';
+import { countRows, eraseAccount, eraseFailed, eraseRows, keysOf } from './rows.ts';
 import { findTexts, remainingOf, textColumns } from './search.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
 
 describe('what Postgres has of a person', function () {
   this.timeout(60_000);
@@ -139,6 +149,7 @@ describe('what Postgres has of a person', function () {
     const counts = {
       ...(await eraseFailed(owner, person, marks)),
       ...(await eraseRows(owner, person, marks)),
+      ...(await eraseAccount(owner, person, marks)),
     };
     assert.deepEqual(counts.dead_letters, { letters: 2, notes: 1, audit: 0, answers: 0 });
     assert.deepEqual(counts.chat, { conversations: 1, messages: 1, answers: 0 });
@@ -157,6 +168,7 @@ describe('what Postgres has of a person', function () {
     const again = {
       ...(await eraseFailed(owner, person, marks)),
       ...(await eraseRows(owner, person, marks)),
+      ...(await eraseAccount(owner, person, marks)),
     };
     const found = Object.values(again).flatMap((of) => Object.values(of));
     assert.ok(
@@ -181,17 +193,182 @@ describe('what Postgres has of a person', function () {
     assert.equal(person.email, null, 'by the id, an erasure goes on after the account is gone');
   });
 
-  /** A letter of the neighbour's, unless the header or the key says otherwise. */
-  async function aLetter(of: { key?: string; user?: string }): Promise<string> {
+  it('is not whoever has an address that ends or begins alike, and is whoever wrote it in large letters', async () => {
+    const alone = [
+      'Anna@Mine.example',
+      'see anna@mine.example.',
+      '<anna@mine.example>',
+      'joanna@mine.example or anna@mine.example',
+      String.raw`{"to":"\nanna@mine.example"}`,
+      String.raw`{"to":"\u003canna@mine.example\u003e"}`,
+      '„anna@mine.example“',
+    ];
+    const others = [
+      'joanna@mine.example',
+      'jo.anna@mine.example',
+      'anna@mine.example.org',
+      'anna@mine.example-two',
+      'annaXmine.example',
+    ];
+    const { rows } = await owner.query<{ text: string; in_text: boolean; in_bytes: boolean }>(
+      `SELECT text, ops.mentions(text, $2) AS in_text, ops.mentions(convert_to(text, 'UTF8'), $2) AS in_bytes
+         FROM unnest($1::text[]) AS text`,
+      [[...alone, ...others], [address]],
+    );
+    const found = (of: 'in_text' | 'in_bytes') => rows.filter((row) => row[of]).map(({ text }) => text);
+    assert.deepEqual(found('in_text'), alone);
+    assert.deepEqual(found('in_bytes'), alone);
+    const {
+      rows: [binary],
+    } = await owner.query(
+      "SELECT ops.mentions('\\x0000000144'::bytea || convert_to($1 || '4', 'UTF8'), ARRAY[$1]) AS is",
+      [address],
+    );
+    assert.equal(binary.is, true, 'a length looks like a letter, and what follows is another field');
+  });
+
+  it('takes nothing of the neighbour with it: neither records, letters nor kept answers of other tenants', async () => {
+    const person = { tenant_id: tenant, tenant: 'mine', user_id: user, email: address, is_last_admin: false };
+    const own = [await aRecord('"ANNA@mine.example"'), await aLetter({ value: 'Anna@Mine.example' })];
+    const kept = [await aRecord('"joanna@mine.example"'), await aLetter({ value: 'joanna@mine.example' })];
+    const elsewhere = randomUUIDv7();
+    for (const it of [elsewhere, tenant]) {
+      await owner.query(
+        `INSERT INTO dead_letters.idempotency (tenant_id, user_id, key, request_hash, status, headers, body)
+         VALUES ($1, $2, 'k', 'h', 200, '{}', json_build_object('email', $3::text))`,
+        [it, neighbour, address],
+      );
+    }
+    const counts = await eraseFailed(owner, person, { texts: [address], keys: [] });
+    assert.deepEqual(counts.streams, { parked: 1, busy: 0 });
+    assert.deepEqual(counts.dead_letters, { letters: 1, notes: 0, audit: 0, answers: 1 });
+    const { rows } = await owner.query<{ id: string }>(
+      `SELECT id::text FROM streams.parked_record WHERE id::text = ANY ($1)
+       UNION ALL SELECT id::text FROM dead_letters.letter WHERE id::text = ANY ($1)`,
+      [[...own, ...kept]],
+    );
+    assert.deepEqual(
+      rows.map(({ id }) => id),
+      kept,
+    );
+    const answers = await owner.query('SELECT tenant_id FROM dead_letters.idempotency');
+    assert.deepEqual(answers.rows, [{ tenant_id: elsewhere }]);
+    // Other tests look for the address in everything.
+    await owner.query('DELETE FROM dead_letters.idempotency');
+  });
+
+  it('is counted without holding a lock of one schema while the next is counted', async () => {
+    const record = await aRecord(telephone);
+    const person = { tenant_id: tenant, tenant: 'mine', user_id: user, email: address, is_last_admin: false };
+    const [counter, other] = [pool(2), await owner.connect()];
+    try {
+      await other.query('BEGIN');
+      await other.query('LOCK TABLE dead_letters.letter IN ACCESS EXCLUSIVE MODE');
+      const counting = countRows(counter, person, { texts: [telephone], keys: [] });
+      await eventually(async () => {
+        const { rows } = await owner.query(
+          "SELECT FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock' AND query LIKE '%dead_letters.erase_user%'",
+          [scratch.name],
+        );
+        assert.equal(rows.length, 1);
+      });
+      await owner.query('SELECT FROM streams.parked_record WHERE id = $1 FOR UPDATE NOWAIT', [record]);
+      await other.query('ROLLBACK');
+      assert.deepEqual((await counting).streams, { parked: 1, busy: 0 });
+      const { rowCount } = await owner.query('SELECT FROM streams.parked_record WHERE id = $1', [record]);
+      assert.equal(rowCount, 1, 'counting takes nothing');
+    } finally {
+      await other.query('ROLLBACK');
+      other.release();
+      await counter.end();
+    }
+  });
+
+  it('keeps the account, closed, while something waits for others: the next run needs its address', async () => {
+    const [id, email] = [randomUUIDv7(), `${randomUUIDv7()}@mine.example`];
+    await owner.query(
+      "INSERT INTO identity.user_account (id, tenant_id, email, password_hash, roles) VALUES ($1, $2, $3, 'x', '{customer}')",
+      [id, tenant, email],
+    );
+    const conversation = randomUUIDv7();
+    await owner.query('INSERT INTO chat.conversation (id, tenant_id, user_id) VALUES ($1, $2, $3)', [
+      ...[conversation, tenant, id],
+    ]);
+    await owner.query(
+      `INSERT INTO chat.outbox (id, aggregatetype, aggregateid, type, tenant_id, user_id, traceparent, payload)
+       VALUES (uuidv7(), 'chat.requests.v1', $1, 'chat_requested', $2, $3, '', '\\x00')`,
+      [conversation, tenant, id],
+    );
+    const { kafka: access, registryUrl } = stack();
+    const kafka = createKafka({ ...access, clientId: 'test-erase', log });
+    // Other tests' topics come and go.
+    const admin = kafka.admin();
+    admin.listTopics = async () => [];
+    kafka.admin = () => admin;
+    const own = pool(2);
+    try {
+      const outcome = await erase(
+        {
+          ...{ pool: own, kafka, access, redisUrl: undefined, say: () => {} },
+          codec: createCodec({ registryUrl }),
+        },
+        await findPerson(own, 'mine', email),
+        // No connector reads this database, so the revocation cannot arrive.
+        { texts: [], cut: [], dryRun: false, within: { arrivedMs: 0, readMs: 0 } },
+      );
+      assert.deepEqual(
+        outcome.remaining.map(({ where }) => where),
+        ['identity.revocations.v1', 'identity.user_account'],
+      );
+      const { rows } = await owner.query('SELECT email, active FROM identity.user_account WHERE id = $1', [
+        id,
+      ]);
+      assert.deepEqual(rows, [{ email, active: false }]);
+      const person = await findPerson(own, 'mine', email);
+      const gone = await owner.query('SELECT FROM chat.conversation WHERE id = $1', [conversation]);
+      assert.equal(gone.rowCount, 0);
+      const keys = await keysOf(own, person);
+      assert.deepEqual(
+        keys.toSorted(),
+        [id, conversation].toSorted(),
+        'what garbage of it lies under is still known',
+      );
+    } finally {
+      await own.end();
+    }
+    assert.throws(() => textsOf({ email: null, user_id: id }, []), /give the address as --text/);
+    assert.deepEqual(textsOf({ email: null, user_id: id }, [email]), [email]);
+  });
+
+  function pool(max: number): Pool {
+    const metrics = createMetrics({ service: 'test' });
+    return createPool({ url: scratch.url, max, applicationName: 'test-erase', log, metrics });
+  }
+
+  /** Parked, in a line of its own, and of nobody but for what it says. */
+  async function aRecord(value: string): Promise<string> {
+    const { rows } = await owner.query<{ id: string }>(
+      `WITH line AS (
+         INSERT INTO streams.parked_key (group_id, topic, partition, key, attempt, not_before, last_offset, depth, bytes)
+         VALUES ('notifications', 'orders.v1', 0, convert_to($1, 'UTF8'), 1, 'infinity', 7, 1, 1) RETURNING id)
+       INSERT INTO streams.parked_record (parked_id, "offset", inbox_id, event_id, value, headers, stamped_at, bytes)
+       SELECT id, 7, $1, $1, convert_to($2, 'UTF8'), '{}', 0, 1 FROM line RETURNING id::text`,
+      [randomUUIDv7(), value],
+    );
+    return rows[0]?.id ?? assert.fail();
+  }
+
+  /** A letter of the neighbour's, unless the header, the key or the value says otherwise. */
+  async function aLetter(of: { key?: string; user?: string; value?: string }): Promise<string> {
     const id = randomUUIDv7();
     const headers = { user_id: { t: of.user ?? neighbour } };
     await owner.query(
       `INSERT INTO dead_letters.letter (id, state, group_id, topic, partition, "offset", key, tenant_id, value, headers, source,
          dlq_topic, dlq_partition, dlq_offset, fingerprint, fingerprint_parts, attempts, first_failed_at, failed_at, kept_at,
          updated_at)
-       VALUES ($1, 'waiting', 'notifications', 'orders.v1', 0, $2, convert_to($3, 'UTF8'), $4, '\\x00', $5, 'ragline',
+       VALUES ($1, 'waiting', 'notifications', 'orders.v1', 0, $2, convert_to($3, 'UTF8'), $4, convert_to($6, 'UTF8'), $5, 'ragline',
          'notifications.dlq', 0, $2, 'f', '{}', 1, now(), now(), now(), now())`,
-      [id, Math.floor(Math.random() * 1e9), of.key ?? randomUUIDv7(), tenant, headers],
+      [id, Math.floor(Math.random() * 1e9), of.key ?? randomUUIDv7(), tenant, headers, of.value ?? '?'],
     );
     return id;
   }

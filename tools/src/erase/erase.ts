@@ -12,10 +12,12 @@ import { withAdmin } from '../parts/kafka.ts';
 import { eraseCaches } from './caches.ts';
 import { cutRecords, type Remaining } from './cut.ts';
 import { judgeOf, kindOf } from './judge.ts';
-import { lockOut, type Person } from './person.ts';
+import { lockOut, type Person, textsOf } from './person.ts';
 import { findRecords, type Hit, hasArrived } from './records.ts';
 import {
   type Counts,
+  countRows,
+  eraseAccount,
   eraseFailed,
   eraseRows,
   keysOf,
@@ -42,6 +44,8 @@ export type EraseOptions = {
   /** Topics that may be cut although others' events go with it. */
   cut: readonly string[];
   dryRun: boolean;
+  /** How long is waited for others. Above all for tests. */
+  within?: { arrivedMs: number; readMs: number };
 };
 
 /** `toDecide`: the tenant's own texts that name the person, which nobody removes but the tenant. */
@@ -55,17 +59,20 @@ export type Erased = {
 };
 
 const turnsEndWithinMs = 30_000;
-const arrivesWithinMs = 30_000;
+const patience = { arrivedMs: 30_000, readMs: 60_000 };
 
 /** May be called again after it died anywhere: each step finds what is left, and the audit has both calls. */
 export async function erase(parts: EraseParts, person: Person, options: EraseOptions): Promise<Erased> {
   const { access } = parts;
+  const texts = textsOf(person, options.texts);
   const client = createTailClient({ kafka: access, clientId: 'ragline-erase' });
   const reader = createReplayReader({
     client: createTailClient({ kafka: access, clientId: 'ragline-erase-reader' }),
   });
   try {
-    return await withAdmin(parts.kafka, (admin) => run({ ...parts, admin, client, reader }, person, options));
+    return await withAdmin(parts.kafka, (admin) =>
+      run({ ...parts, admin, client, reader }, person, { ...options, texts }),
+    );
   } finally {
     await reader.stop();
     await client.close();
@@ -81,70 +88,72 @@ type RunParts = EraseParts & {
 async function run(parts: RunParts, person: Person, options: EraseOptions): Promise<Erased> {
   const { pool, say, admin } = parts;
   const id = randomUUIDv7();
-  const texts = [...(person.email === null ? [] : [person.email]), ...options.texts];
-  const marks = async (): Promise<Marks> => ({ texts, keys: await keysOf(pool, person) });
-  if (options.dryRun) return look(parts, person, await marks(), id);
+  const { within = patience } = options;
+  const marksNow = async (): Promise<Marks> => ({
+    texts: [...options.texts],
+    keys: await keysOf(pool, person),
+  });
+  if (options.dryRun) return look(parts, person, await marksNow(), id);
 
   await audit(pool, person, id, 'begun', {}, []);
-  const remaining: Remaining[] = person.email === null ? [] : await close(parts, person);
+  const waiting: Remaining[] = person.email === null ? [] : await close(parts, person, within.arrivedMs);
   say('stopping answers');
   await untilStopped(pool, person);
 
-  const { keys } = await marks();
+  const marks = await marksNow();
   say('discarding what failed');
-  const failed = await eraseFailed(pool, person, { texts, keys });
+  const failed = await eraseFailed(pool, person, marks);
   say('reading all topics');
-  const hits = await find(parts, person, { texts, keys });
-  const { cut, remaining: uncut } = await cutRecords({ admin, pool, hits, named: options.cut });
-  remaining.push(...uncut);
+  const hits = await find(parts, person, marks);
+  const of = await cutRecords({ admin, pool, hits, named: options.cut, withinMs: within.readMs });
+  waiting.push(...of.waiting);
   // Letters that have come of records since, which the cut has waited for.
-  const failedSince = await eraseFailed(pool, person, { texts, keys });
+  const failedSince = await eraseFailed(pool, person, marks);
+  if (failedSince.streams?.busy) {
+    const why = 'somebody has hold of a parked record: run this again';
+    waiting.push({ where: 'streams.parked_record', why });
+  }
   say('removing rows');
   const caches: Counts =
     parts.redisUrl === undefined ? {} : { caches: await eraseCaches(parts.redisUrl, person) };
-  const rows = await eraseRows(pool, person, { texts, keys });
+  const rows = await eraseRows(pool, person, marks);
+  // The next run finds what waits by the address, which only the account has.
+  const keepsAccount = person.email !== null && waiting.length > 0;
+  const account = keepsAccount ? {} : await eraseAccount(pool, person, marks);
 
   say('searching for what is left');
-  const counts = sumOf(failed, failedSince, { kafka: { records: cut } }, caches, rows);
-  if (failedSince.streams?.busy) {
-    const why = 'somebody has hold of a parked record: run this again';
-    remaining.push({ where: 'streams.parked_record', why });
+  const counts = sumOf(failed, failedSince, { kafka: { records: of.cut } }, caches, rows, account);
+  if (keepsAccount) {
+    const why = 'the account is closed, and goes once the rest above has gone: run this again';
+    waiting.push({ where: 'identity.user_account', why });
   }
-  const left = remainingOf(await findTexts(pool, texts));
-  remaining.push(...left.remaining);
+  const found = await findTexts(pool, marks.texts);
+  const left = remainingOf(found.filter(({ schema }) => !(keepsAccount && schema === 'identity')));
+  const remaining = [...waiting, ...of.others, ...left.remaining];
   delete counts.streams?.busy;
   await audit(pool, person, id, 'done', counts, remaining);
   return { id, user_id: person.user_id, dry_run: false, counts, remaining, to_decide: left.toDecide };
 }
 
 /** Nothing new comes of the person from here on. */
-async function close(parts: RunParts, person: Person): Promise<Remaining[]> {
+async function close(parts: RunParts, person: Person, withinMs: number): Promise<Remaining[]> {
   parts.say('locking the account');
   const event = await lockOut(parts.pool, parts.codec, person);
-  if (await hasArrived(parts, topics.revocations.name, event, arrivesWithinMs)) return [];
+  if (await hasArrived(parts, topics.revocations.name, event, withinMs)) return [];
   const why =
     'events do not reach Kafka, so tokens are good for up to 15 min: mend that, then run this again';
   return [{ where: topics.revocations.name, why }];
 }
 
-/** What would go: the same functions, in a transaction that is taken back. */
+/** What would go: the same functions, each in a transaction that is taken back. */
 async function look(parts: RunParts, person: Person, marks: Marks, id: string): Promise<Erased> {
   const { pool, say } = parts;
   say('counting');
   const hits = await find(parts, person, marks);
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
-    const failed = await eraseFailed(client, person, marks);
-    const rows = await eraseRows(client, person, marks);
-    const records = hits.reduce((sum, hit) => sum + hit.records, 0);
-    const counts = sumOf(failed, { kafka: { records } }, rows);
-    delete counts.streams?.busy;
-    return { id, user_id: person.user_id, dry_run: true, counts, remaining: [], to_decide: [] };
-  } finally {
-    await client.query('ROLLBACK');
-    client.release();
-  }
+  const records = hits.reduce((sum, hit) => sum + hit.records, 0);
+  const counts = sumOf({ kafka: { records } }, await countRows(pool, person, marks));
+  delete counts.streams?.busy;
+  return { id, user_id: person.user_id, dry_run: true, counts, remaining: [], to_decide: [] };
 }
 
 async function find({ admin, client, reader, pool }: RunParts, person: Person, marks: Marks): Promise<Hit[]> {

@@ -26,13 +26,17 @@ const uuidShape = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /**
  * @param userId as the header user_id has it
  * @param keys of records about the person: of orders, conversations, the user
- * @param texts that name the person; compared as bytes, whatever stands around them
+ * @param texts that name the person; compared as bytes, ASCII's letters small or large, whatever stands around them. An
+ *   address has to stand by itself
  */
 export function judgeOf(userId: string, keys: readonly string[], texts: readonly string[]): Judge {
   const own = new Set(keys);
-  const needles = texts.map((text) => Buffer.from(text));
-  const mentions = (bytes: Buffer | null) =>
-    bytes !== null && needles.some((needle) => bytes.includes(needle));
+  const needles = texts.map(needleOf);
+  const mentions = (bytes: Buffer | null) => {
+    if (bytes === null || needles.length === 0) return false;
+    const text = bytes.toString('latin1').toLowerCase();
+    return needles.some((isIn) => isIn(text));
+  };
 
   return (kind, { key, value, headers }) => {
     if (mentions(value) || mentions(key) || headers.some(([, content]) => mentions(content)))
@@ -45,4 +49,19 @@ export function judgeOf(userId: string, keys: readonly string[], texts: readonly
     const id = header('id') ?? '';
     return uuidShape.test(id) ? { is: 'event', id } : { is: 'about' };
   };
+}
+
+// Escapes before an address are no letters of it, and in binary bytes a length looks like a letter: any place counts there.
+const notBefore = '(?<![a-z0-9])(?<![a-z0-9][._%+-])';
+const escapeBefore = '(?<=(?:\\\\[bfnrt]|\\\\u[0-9a-f]{4}|\\\\[0-7]{3}|%[0-9a-f]{2})[._%+-]?)';
+const notAfter = '(?![a-z0-9]|-[a-z0-9]|\\.[a-z])';
+const binary = /[^\t\n\r -\xff]/;
+
+/** Whether bytes, read as Latin-1 in small letters, have the text; the same as ops.mentions of the database. */
+function needleOf(of: string): (text: string) => boolean {
+  const needle = Buffer.from(of).toString('latin1').toLowerCase();
+  if (!/^[^\s@]+@[^\s@]+$/.test(of)) return (text) => text.includes(needle);
+  const escaped = needle.replace(/[\\.*+?(){}[\]|^$]/g, '\\$&');
+  const alone = new RegExp(`(?:${notBefore}|${escapeBefore})${escaped}${notAfter}`);
+  return (text) => text.includes(needle) && (binary.test(text) || alone.test(text));
 }

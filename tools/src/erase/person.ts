@@ -49,6 +49,19 @@ export async function findPerson(pool: Pool, tenant: string, user: string): Prom
   throw new Error(`The tenant ${tenant} has no user ${user}; one whose account is gone is named by its id`);
 }
 
+/**
+ * What names the person: the address, and what the operator adds. Throws an Error where nobody knows the address any more:
+ * garbage and letters that only it leads to would not be found, and the outcome would say that nothing is left.
+ */
+export function textsOf(
+  { email, user_id }: Pick<Person, 'email' | 'user_id'>,
+  added: readonly string[],
+): string[] {
+  if (email !== null) return [email, ...added];
+  if (added.length > 0) return [...added];
+  throw new Error(`The account of ${user_id} is gone, and its address with it: give the address as --text`);
+}
+
 /** Closes the account, ends its sessions and tells everyone who verifies tokens; the id of the event that does. */
 export async function lockOut(pool: Pool, codec: Codec, person: Person): Promise<string> {
   const { tenant_id, user_id } = person;

@@ -25,26 +25,54 @@ export async function stopTurns(db: Queryable, { tenant_id, user_id }: Person): 
   return rows[0]?.open ?? 0;
 }
 
-/** Parked records, then letters: a record that is given up meanwhile becomes a letter and never the reverse. */
-export async function eraseFailed(db: Queryable, person: Person, { texts, keys }: Marks): Promise<Counts> {
+// A record that is given up meanwhile becomes a letter and never the reverse.
+const ofFailed = ['streams', 'dead_letters'] as const;
+const ofRows = ['chat', 'notifications', 'orders'] as const;
+type Erasing = (typeof ofFailed)[number] | (typeof ofRows)[number] | 'identity';
+
+/** Parked records, then letters. */
+export const eraseFailed = (db: Queryable, person: Person, marks: Marks) =>
+  eraseEach(db, ofFailed, person, marks);
+
+/** Everything else but the account. */
+export const eraseRows = (db: Queryable, person: Person, marks: Marks) =>
+  eraseEach(db, ofRows, person, marks);
+
+/** Last, so that a command that died before is found by its address again. */
+export const eraseAccount = (db: Queryable, person: Person, marks: Marks) =>
+  eraseEach(db, ['identity'], person, marks);
+
+/**
+ * What all of them would remove. Each is taken back before the next begins, so that nobody waits for a lock longer than one
+ * schema takes.
+ */
+export async function countRows(pool: Pool, person: Person, marks: Marks): Promise<Counts> {
   const counts: Counts = {};
-  for (const schema of ['streams', 'dead_letters'] as const) {
-    const { rows } = await db.query<{ counts: Record<string, number> }>(
-      `SELECT ${schema}.erase_user($1, $2, $3, $4) AS counts`,
-      [person.tenant_id, person.user_id, texts, keys],
-    );
-    counts[schema] = rows[0]?.counts ?? {};
+  for (const schema of [...ofFailed, ...ofRows, 'identity'] as const) {
+    const client = await pool.connect();
+    try {
+      await client.query('BEGIN');
+      Object.assign(counts, await eraseEach(client, [schema], person, marks));
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
   }
   return counts;
 }
 
-/** Everything else; the account goes last, so that a command that died before is found by its address again. */
-export async function eraseRows(db: Queryable, person: Person, { texts }: Marks): Promise<Counts> {
+async function eraseEach(
+  db: Queryable,
+  schemas: readonly Erasing[],
+  { tenant_id, user_id }: Person,
+  { texts, keys }: Marks,
+): Promise<Counts> {
   const counts: Counts = {};
-  for (const schema of ['chat', 'notifications', 'orders', 'identity'] as const) {
+  for (const schema of schemas) {
+    const takesKeys = schema === 'streams' || schema === 'dead_letters';
     const { rows } = await db.query<{ counts: Record<string, number> }>(
-      `SELECT ${schema}.erase_user($1, $2, $3) AS counts`,
-      [person.tenant_id, person.user_id, texts],
+      `SELECT ${schema}.erase_user($1, $2, $3${takesKeys ? ', $4' : ''}) AS counts`,
+      [tenant_id, user_id, texts, ...(takesKeys ? [keys] : [])],
     );
     counts[schema] = rows[0]?.counts ?? {};
   }
