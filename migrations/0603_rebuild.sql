@@ -36,7 +36,8 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION ops.create_outbox FROM PUBLIC;
 
--- Which making of a topic the places in this schema are about. Only a rebuild writes it.
+-- Which making of a topic the places in this schema are about. Written before the connector writes to a new topic:
+-- when topics are applied, when a stack starts, when topics are rebuilt.
 CREATE TABLE streams.topic_incarnation (
   topic text PRIMARY KEY,
   -- Kafka's id of the topic: another one after it was made anew.
@@ -44,10 +45,23 @@ CREATE TABLE streams.topic_incarnation (
   since timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Says that the topic has this id now. When it had another one (or, asked for the first time, when it is empty), places
--- in it mean nothing any more, and are forgotten in this transaction: true then.
--- Before anything is written to it: a record at a low offset would be taken for one that its line has already.
-CREATE FUNCTION streams.begin_topic(p_topic text, p_topic_id text, p_is_empty boolean) RETURNS boolean
+-- The last place in each partition of the topic that something here is about.
+CREATE FUNCTION streams.places(p_topic text) RETURNS TABLE (partition int, last bigint)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT q.partition, max(q.place) FROM (
+    SELECT k.partition, k.last_offset AS place FROM streams.parked_key k WHERE k.topic = p_topic
+    UNION ALL
+    SELECT k.partition, r."offset" FROM streams.parked_record r JOIN streams.parked_key k ON k.id = r.parked_id
+     WHERE k.topic = p_topic
+    UNION ALL
+    SELECT s.partition, s."offset" FROM streams.started s WHERE s.topic = p_topic) AS q
+   GROUP BY q.partition
+$$;
+
+-- Says that the topic has this id now. When it had another one (or, asked for the first time, when it is seen to be new:
+-- empty, or with places behind its ends), places in it mean nothing any more, and are forgotten in this transaction:
+-- true then. Before anything is written to it: a record at a low offset would be taken for one that its line has already.
+CREATE FUNCTION streams.begin_topic(p_topic text, p_topic_id text, p_is_new boolean) RETURNS boolean
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   known text;
@@ -57,10 +71,13 @@ BEGIN
   IF known = p_topic_id THEN RETURN false; END IF;
   INSERT INTO streams.topic_incarnation AS t (topic, topic_id) VALUES (p_topic, p_topic_id)
     ON CONFLICT (topic) DO UPDATE SET topic_id = excluded.topic_id, since = clock_timestamp();
-  IF known IS NULL AND NOT p_is_empty THEN RETURN false; END IF;
+  IF known IS NULL AND NOT p_is_new THEN RETURN false; END IF;
 
   -- Whoever works on a partition of it stops, and begins again at the group's committed offset: there is none.
   UPDATE streams.lease l SET epoch = l.epoch + 1, since = clock_timestamp() WHERE l.topic = p_topic;
+  -- In one order, as operators' batches take them.
+  PERFORM FROM streams.parked_record r JOIN streams.parked_key k ON k.id = r.parked_id
+    WHERE k.topic = p_topic ORDER BY r.id FOR UPDATE OF r;
   -- Below every offset, in the order that they had. In two steps: some may be below already, since the time before.
   UPDATE streams.parked_record r SET "offset" = r."offset" + 1152921504606846976
     FROM streams.parked_key k WHERE k.id = r.parked_id AND k.topic = p_topic;
@@ -73,6 +90,9 @@ BEGIN
   -- What could not be read has its address for an id, which another record will have.
   DELETE FROM streams.inbox i USING (SELECT DISTINCT l.group_id FROM streams.lease l WHERE l.topic = p_topic) AS g
    WHERE i.group_id = g.group_id AND starts_with(i.inbox_id, 'at:' || p_topic || '/');
+  UPDATE streams.parked_record r SET inbox_id = r.inbox_id || '^' || r.id
+    FROM streams.parked_key k
+   WHERE k.id = r.parked_id AND k.topic = p_topic AND starts_with(r.inbox_id, 'at:' || p_topic || '/');
   UPDATE streams.parked_key k SET last_offset = -1 WHERE k.topic = p_topic;
   RETURN true;
 END $$;
@@ -124,7 +144,7 @@ BEGIN
 END $$;
 
 -- For administrators, who need no grant.
-REVOKE EXECUTE ON FUNCTION streams.begin_topic, streams.unplaced, streams.place_again, streams.announce_again FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION streams.places, streams.begin_topic, streams.unplaced, streams.place_again, streams.announce_again FROM PUBLIC;
 
 -- As in 0007, and by their ids too: once places are lost, a record that is here or was handled may come at any offset.
 CREATE OR REPLACE FUNCTION streams.append(p_group text, p_topic text, p_partition int, p_epoch bigint, p_key bytea, p_offsets bigint[],

@@ -6,6 +6,7 @@ import { registerSchemas } from '@ragline/schemas/register';
 import { allTopics } from '@ragline/schemas/topics';
 import { applyConnector } from '../../tools/src/parts/apply-connector.ts';
 import { applyTopics } from '../../tools/src/parts/apply-topics.ts';
+import { beginTopicsAt } from '../../tools/src/streams/rebuild/positions.ts';
 import type { Addresses } from './addresses.ts';
 import type { Flow } from './flow.ts';
 import { kafkaClient } from './kafka.ts';
@@ -45,7 +46,8 @@ export function prepare(
       (registered) => `${registered.length} schemas`,
     ),
   );
-  const connector = flow.step([ready.connect, migrated, topics], () =>
+  const places = flow.step([migrated, topics], () => beginTopics(addresses));
+  const connector = flow.step([ready.connect, places], () =>
     show(
       'connector',
       () =>
@@ -66,6 +68,19 @@ async function migrateAll(databaseUrl: string): Promise<number> {
   await migrate({ databaseUrl, log: createLogger({ service: 'ragline', level: 'error' }) });
   await ensureSlot({ databaseUrl });
   return (await listMigrations()).length;
+}
+
+/** Before the connector writes: a Kafka that came back empty counts from 0, and Postgres may remember places in the old one. */
+function beginTopics(addresses: Addresses): Promise<string[]> {
+  return beginTopicsAt({
+    databaseUrl: addresses.DATABASE_URL,
+    access: {
+      brokers: addresses.KAFKA_BROKERS.split(','),
+      username: addresses.KAFKA_USERNAME || undefined,
+      password: addresses.KAFKA_PASSWORD,
+    },
+    topics: allTopics.map(({ name }) => name),
+  });
 }
 
 async function makeTopics(addresses: Addresses) {

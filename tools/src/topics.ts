@@ -5,9 +5,10 @@ import type { Command } from 'commander';
 import { ensureAcls, topicNames } from '../../infra/local/acls.ts';
 import { kafkaClient } from '../../infra/local/kafka.ts';
 import { applyTopics, inspectTopics } from './parts/apply-topics.ts';
-import { kafkaFrom, withAdmin } from './parts/kafka.ts';
+import { accessFrom, kafkaFrom, withAdmin } from './parts/kafka.ts';
 import { duration, print } from './parts/output.ts';
 import { readSettings } from './parts/settings.ts';
+import { beginTopicsAt } from './streams/rebuild/positions.ts';
 
 type Options = { json?: boolean };
 type GroupOptions = Options & { partitions: string; order: string; delays?: string };
@@ -34,11 +35,21 @@ export function register(program: Command): void {
 
   topics
     .command('apply')
-    .description('Creates missing topics and alters settings that differ. Never changes partitions.')
+    .description(
+      `Creates missing topics and alters settings that differ. Never changes partitions. With DATABASE_URL, of a
+migrated database: places in topics that were made anew are forgotten, so run it before the connector.`,
+    )
     .option('--json', 'print JSON')
     .action(async ({ json }: Options) => {
-      const kafka = kafkaFrom(await readSettings(), 'ragline-topics');
-      print(await withAdmin(kafka, (admin) => applyTopics(admin, allTopics)), json === true);
+      const settings = await readSettings();
+      const kafka = kafkaFrom(settings, 'ragline-topics');
+      const outcomes = await withAdmin(kafka, (admin) => applyTopics(admin, allTopics));
+      const databaseUrl = settings.find('DATABASE_URL');
+      if (databaseUrl !== undefined) {
+        const topics = allTopics.map(({ name }) => name);
+        await beginTopicsAt({ databaseUrl, access: accessFrom(settings), topics });
+      }
+      print(outcomes, json === true);
     });
 
   topics

@@ -330,10 +330,13 @@ export function createModelStore(actor: Actor, options: ModelStoreOptions): Park
     if (fault === 'append-unlocked') await database.statement(tx);
     if (line === undefined) return wanted.map(() => 'gone');
     const before = inPartition(p);
+    const waiting = new Set(tables.of(line).map(({ inbox_id }) => inbox_id));
+    const isKnown = ({ offset, inbox_id }: Parkable): boolean =>
+      Number(offset) <= line.lastOffset || waiting.has(inbox_id) || inbox.has(inbox_id);
     let kept = 0;
     let isFull = false;
     return wanted.map((record) => {
-      if (!isFull && Number(record.offset) <= line.lastOffset) return 'kept already';
+      if (!isFull && isKnown(record)) return 'kept already';
       isFull ||= line.depth + kept >= caps.lineRecords || before + kept >= caps.partitionRecords;
       if (isFull && !(fault === 'append-past-full' && random.chance(0.5))) return 'full';
       queueIn(tx, line, record);

@@ -41,9 +41,13 @@ export async function holdConnector({ connectUrl, name }: ConnectorOptions): Pro
   }
 }
 
-/** Lets it read on from where it was. */
-export async function releaseConnector({ connectUrl, name }: ConnectorOptions): Promise<void> {
-  await asked(connectUrl, 'PUT', `/connectors/${name}/resume`);
+/** Brings it back to how it was before it was held; what runs reads on from where it was. */
+export async function releaseConnector(
+  { connectUrl, name }: ConnectorOptions,
+  before: string,
+): Promise<void> {
+  if (before === 'MISSING' || before === 'STOPPED') return;
+  await asked(connectUrl, 'PUT', `/connectors/${name}/${before === 'PAUSED' ? 'pause' : 'resume'}`);
 }
 
 /**

@@ -5,6 +5,7 @@ import { createIdSet } from '../id-set.ts';
 import type { RowHead } from '../outbox-rows.ts';
 import { namesOf, timeOf } from './command.ts';
 import { createJudge, type Present } from './plan.ts';
+import { isNew } from './positions.ts';
 
 describe('what is missing on a topic', () => {
   it('is every row of an empty topic', () => {
@@ -45,12 +46,36 @@ describe('what is missing on a topic', () => {
 
   it('is not what retention removed from before all that is there', () => {
     const rows = ['a', 'a', 'a'].map(aRow);
-    const cut = { ...aTopic(rows.slice(1, 2)), partitions: [{ hasRecords: true, isCut: true }] };
+    const cut = {
+      ...aTopic(rows.slice(1, 2)),
+      partitions: [{ hasRecords: true, isCut: true, firstAt: Date.now() + 1 }],
+    };
     const { judge } = createJudge([cut], onOne);
     assert.deepEqual(
       rows.map((row) => judge(row)),
       ['expired', 'there', 'missing'],
     );
+  });
+
+  it('is what was written after the first that retention left, though none of the rows is there', () => {
+    const [old, young] = ['a', 'a'].map(aRow);
+    assert.ok(old && young);
+    const firstAt = young.created_at.getTime();
+    const cut = { ...aTopic([aRow('a')]), partitions: [{ hasRecords: true, isCut: true, firstAt }] };
+    const { judge } = createJudge([cut], onOne);
+    assert.equal(judge({ ...old, created_at: new Date(firstAt - 1) }), 'expired');
+    assert.equal(judge(young), 'missing');
+  });
+});
+
+describe('a topic', () => {
+  it('is new when it is empty, or when what is remembered lies behind its ends', () => {
+    const remembered = new Map([[1, 50_000]]);
+    assert.ok(isNew(new Map(), [0, 0]));
+    assert.ok(isNew(remembered, [3, 3_000]));
+    assert.ok(isNew(remembered, [99_999, 50_000]));
+    assert.ok(!isNew(remembered, [0, 50_001]));
+    assert.ok(!isNew(new Map(), [0, 1]));
   });
 });
 

@@ -8,8 +8,11 @@ export type Present = {
   ids: IdSet;
   /** See Topic: a row that is missing before another of its key may have been committed after that, and is not late. */
   isConcurrent?: boolean;
-  /** By partition: whether there is any record at all, and whether retention has removed some that were before it. */
-  partitions: { hasRecords: boolean; isCut: boolean }[];
+  /**
+   * By partition: whether there is any record, whether some that were before it are gone, and when the first was
+   * appended (ms since 1970; without it, any row may have gone before it).
+   */
+  partitions: { hasRecords: boolean; isCut: boolean; firstAt?: number | undefined }[];
 };
 
 export type Verdict =
@@ -17,7 +20,7 @@ export type Verdict =
   | 'there'
   /** It is not, and is to be written. */
   | 'missing'
-  /** It is not, and is older than all that the topic still holds: retention removed it. */
+  /** It is not, and is older than all that its partition still holds: it went with the beginning. */
   | 'expired';
 
 /** A row that is missing, of a key of which a later one is there: written now, it would come after that. */
@@ -60,11 +63,12 @@ export function createJudge(
   );
   const late: Late[] = [];
 
-  function judge({ id, topic: name, key }: RowHead): Verdict {
+  function judge(row: RowHead): Verdict {
+    const { id, topic: name, key } = row;
     const topic = topics.get(name);
     const count = counts.get(name);
     if (topic === undefined || count === undefined) throw new Error(`No topic ${name} is being looked at`);
-    const verdict = verdictOf(topic, id, key);
+    const verdict = verdictOf(topic, row);
     count[verdict] += 1;
     if (topic.hasNoOrder) return verdict;
     if (verdict === 'missing' && !topic.missing.has(key)) topic.missing.set(key, id);
@@ -77,14 +81,16 @@ export function createJudge(
     return verdict;
   }
 
-  function verdictOf(topic: Present & { seen: Set<number> }, id: string, key: string): Verdict {
+  function verdictOf(topic: Present & { seen: Set<number> }, { id, key, created_at }: RowHead): Verdict {
     const number = partitionOf(key, topic.partitions.length);
     if (topic.ids.has(id)) {
       topic.seen.add(number);
       return 'there';
     }
     const partition = topic.partitions[number];
-    const isBeforeAll = !topic.seen.has(number);
+    // What was written after the first that is left was appended after it too, and cannot have gone before it.
+    const isOlder = created_at.getTime() < (partition?.firstAt ?? Number.POSITIVE_INFINITY);
+    const isBeforeAll = isOlder && !topic.seen.has(number);
     return partition?.hasRecords && partition.isCut && isBeforeAll ? 'expired' : 'missing';
   }
 

@@ -1,19 +1,68 @@
 /** What Postgres remembers of places in topics, brought to topics that were made anew (migration 0603). */
-import type pg from 'pg';
+import { createTailClient, type KafkaAccess, type TailClient } from '@ragline/streams/tail-client';
+import pg from 'pg';
 
 type Db = Pick<pg.Client, 'query'>;
 
-/** Before anything is written to the topic; says whether it was made anew, so that old places were forgotten. */
-export async function beginTopic(
+/**
+ * Tells Postgres which making of each topic is there, before the connector writes to it. Where it was made anew, its old
+ * places are forgotten; says of which topics. Safe to repeat.
+ */
+export async function beginTopics(
   db: Db,
-  topic: { name: string; id: string; isEmpty: boolean },
-): Promise<boolean> {
-  const { rows } = await db.query<{ begun: boolean }>('SELECT streams.begin_topic($1, $2, $3) AS begun', [
-    topic.name,
-    topic.id,
-    topic.isEmpty,
-  ]);
-  return rows[0]?.begun === true;
+  client: Pick<TailClient, 'plan' | 'endOffsets'>,
+  topics: readonly string[],
+): Promise<string[]> {
+  const begun: string[] = [];
+  for (const topic of topics) {
+    const places = await placesIn(db, topic);
+    const { id } = await client.plan(topic);
+    // After the places: groups at work keep what lies behind an end that was asked for before.
+    const ends = await client.endOffsets(topic);
+    const { rows } = await db.query<{ begun: boolean }>('SELECT streams.begin_topic($1, $2, $3) AS begun', [
+      topic,
+      id,
+      isNew(places, ends),
+    ]);
+    if (rows[0]?.begun === true) begun.push(topic);
+  }
+  return begun;
+}
+
+/** beginTopics with connections of its own; a database that is not migrated so far remembers nothing, and is left. */
+export async function beginTopicsAt(options: {
+  databaseUrl: string;
+  access: KafkaAccess;
+  topics: readonly string[];
+}): Promise<string[]> {
+  const { databaseUrl, access, topics } = options;
+  const db = new pg.Client({ connectionString: databaseUrl, application_name: 'ragline-topics' });
+  await db.connect();
+  const client = createTailClient({ kafka: access, clientId: 'ragline-topics' });
+  try {
+    const { rows } = await db.query<{ isReady: boolean }>(
+      `SELECT to_regprocedure('streams.places(text)') IS NOT NULL AS "isReady"`,
+    );
+    return rows[0]?.isReady === true ? await beginTopics(db, client, topics) : [];
+  } finally {
+    await client.close();
+    await db.end();
+  }
+}
+
+/** Whether a topic cannot be the one that the places are about: it is empty, or they lie behind its ends. */
+export function isNew(places: ReadonlyMap<number, number>, ends: readonly number[]): boolean {
+  return (
+    ends.every((end) => end === 0) || [...places].some(([partition, last]) => last >= (ends[partition] ?? 0))
+  );
+}
+
+async function placesIn(db: Db, topic: string): Promise<Map<number, number>> {
+  const { rows } = await db.query<{ partition: number; last: string }>(
+    'SELECT partition, last FROM streams.places($1)',
+    [topic],
+  );
+  return new Map(rows.map(({ partition, last }) => [partition, Number(last)]));
 }
 
 /** Events of records that wait aside and have no place any more, by topic. */

@@ -6,6 +6,8 @@ import { poolOf, scratchDatabase } from '@ragline/postgres/testing';
 import { createLogger } from '@ragline/runtime/logger';
 import type { Topic } from '@ragline/schemas/topics';
 import { createKafka } from '@ragline/streams/kafka-client';
+import { postgresStore } from '@ragline/streams/parking/postgres-store';
+import { aParkable, appendOne, dead, roomy } from '@ragline/streams/parking/testing';
 import { createTailClient } from '@ragline/streams/tail-client';
 import pg from 'pg';
 import { eventually } from '../../../../tests/support/eventually.ts';
@@ -30,6 +32,7 @@ export async function openRebuildScene() {
   const name = `test_${randomBytes(6).toString('hex')}`;
   const database = await scratchDatabase();
   const pool = poolOf('ragline_orders', 4, database.name);
+  const consumers = poolOf('ragline_notifications', 1, database.name);
   const admin = new pg.Client({ connectionString: database.url });
   await admin.connect();
   const topic: Topic = await withAdmin(kafka, makeBenchTopic);
@@ -82,6 +85,21 @@ export async function openRebuildScene() {
       }
       return ids;
     },
+    /** Parks a record of a key of its own at that offset of partition 0; its line takes further ones. */
+    async parkAt(offset: number) {
+      const store = postgresStore(consumers);
+      const place = { group_id: `test-${name}`, topic: topic.name, partition: 0 };
+      const key = randomUUIDv7();
+      const { lease } = await store.assign(place, 'test');
+      await store.park(lease, aParkable(offset, key), Date.now(), dead);
+      return {
+        /** What becomes of an event of the same key, at that offset of the topic as it is now. */
+        async append(next: number) {
+          const { lease: now } = await store.assign(place, 'test');
+          return appendOne(store, now, aParkable(next, key), roomy);
+        },
+      };
+    },
     /** All that is on the topic, partition by partition. */
     async records(): Promise<SeenRecord[]> {
       const client = createTailClient({ kafka: parts.kafka, clientId: name });
@@ -117,6 +135,7 @@ export async function openRebuildScene() {
       await eventually(() => dropSlot(), { withinMs: 30_000, everyMs: 200 });
       await withAdmin(kafka, (it) => it.deleteTopics({ topics: [topic.name] }));
       await pool.end();
+      await consumers.end();
       await admin.end();
       await database.drop();
     },

@@ -24,7 +24,7 @@ import {
   untilConnectAnswers,
 } from './connector.ts';
 import { createJudge, type Judge, type Late, type Present } from './plan.ts';
-import { announceAgain, beginTopic, placeAgain, unplaced } from './positions.ts';
+import { announceAgain, beginTopics, placeAgain, unplaced } from './positions.ts';
 import { produceMissing, type Written } from './produce.ts';
 import { recreateTopics } from './recreate.ts';
 import { openBoundary, slotState } from './slot.ts';
@@ -128,7 +128,7 @@ async function held(options: RebuildOptions, client: TailClient, admin: pg.Clien
   try {
     return await written(options, client, admin, state);
   } catch (error) {
-    if (!state.hasChanged && before === 'RUNNING') await releaseConnector(connector);
+    if (!state.hasChanged) await releaseConnector(connector, before);
     throw error;
   }
 }
@@ -154,6 +154,7 @@ async function written(
     const reader = await openReader(options, boundary.snapshot);
     try {
       const bounds = new Map<string, TopicBounds>();
+      await beginTopics(admin, client, names);
       const waiting = await unplaced(admin, names);
       onProgress('comparing outboxes and topics');
       const placed = new Map<string, Map<string, number>>();
@@ -165,15 +166,11 @@ async function written(
       if (lateCount > 0 && options.evenIfLate !== true) throw new LateEventsError(late, lateCount);
 
       state.hasChanged = true;
-      for (const [name, { id, ends }] of bounds) {
-        await beginTopic(admin, { name, id, isEmpty: ends.every((end) => end === 0) });
-      }
-      const asked = await unplaced(admin, names);
       const began = performance.now();
       const judge = createJudge(present, partitionOf).judge;
       const total = [...counts.values()].reduce((sum, it) => sum + it.missing, 0);
       const onWritten = (count: number) => onProgress(`written ${count} of ${total}`);
-      const done = await produceMissing({ kafka, reader, judge, bounds, asked, onWritten });
+      const done = await produceMissing({ kafka, reader, judge, bounds, asked: waiting, onWritten });
       const ms = performance.now() - began;
       await refuseStrangers(client, bounds, done);
 
@@ -231,15 +228,16 @@ async function readPresent(
     const found = await boundsOf(client, name, from);
     bounds.set(name, found);
     const ids = createIdSet();
-    const hasRecords = new Set<number>();
-    for await (const { partition, offset, id } of recordsOf(client, name, found)) {
-      hasRecords.add(partition);
+    const firstAt = new Map<number, number>();
+    for await (const { partition, offset, id, timestamp } of recordsOf(client, name, found)) {
+      if (!firstAt.has(partition)) firstAt.set(partition, timestamp);
       if (id === null) continue;
       ids.add(id);
       onRecord(name, id, offset);
     }
     const partitions = found.starts.map((start, partition) => ({
-      hasRecords: hasRecords.has(partition),
+      hasRecords: firstAt.has(partition),
+      firstAt: firstAt.get(partition),
       isCut: start > 0 && found.from[partition] === start,
     }));
     present.push({ topic: name, ids, isConcurrent: concurrent === true, partitions });
