@@ -14,6 +14,24 @@ const at = (time: string) => Date.parse(time);
 const iso = (ms: number) => new Date(ms).toISOString().replace(':00.000Z', 'Z');
 
 describe('quiet hours', () => {
+  it('read the clocks of a zone once, however its name is written', () => {
+    const made: unknown[] = [];
+    const { DateTimeFormat } = Intl;
+    Intl.DateTimeFormat = new Proxy(DateTimeFormat, {
+      construct(target, args) {
+        made.push(args);
+        return Reflect.construct(target, args);
+      },
+    });
+    try {
+      for (const time_zone of ['Pacific/Tongatapu', 'pacific/tongatapu', 'PACIFIC/Tongatapu'])
+        isQuiet({ ...night, time_zone }, at('2026-01-10T21:00:00Z'));
+    } finally {
+      Intl.DateTimeFormat = DateTimeFormat;
+    }
+    assert.equal(made.length, 1);
+  });
+
   const rows: [string, QuietHours, string, boolean][] = [
     ['begin with their first minute', night, '2026-01-10T21:00:00Z', true],
     ['have not begun a millisecond before', night, '2026-01-10T20:59:59.999Z', false],

@@ -93,11 +93,13 @@ function offsetMs(name: string, at: number): number {
 }
 
 function zoneOf(name: string): Zone {
-  const known = zones.get(name);
+  // Names are good in any case of letters: each would be a formatter of its own.
+  const key = name.toLowerCase();
+  const known = zones.get(key);
   if (known !== undefined) return known;
   if (zones.size >= zonesMax) zones.clear();
   const zone = { format: formatFor(name), quarter: Number.NaN, offset: 0 };
-  zones.set(name, zone);
+  zones.set(key, zone);
   return zone;
 }
 

@@ -35,16 +35,17 @@ export function startDigests(parts: {
   async function look(): Promise<void> {
     const sample = await sampleOf(pool);
     const until = settle(sample);
-    await tellAll(until);
+    // Before any window is looked at: none is to blame where the registry does not answer.
+    await tellAll(until, await encoder());
     late.set(await latenessOf(pool));
   }
 
-  async function tellAll(until: number): Promise<void> {
+  async function tellAll(until: number, encode: Encode): Promise<void> {
     let most = atOnce;
     while (!stopping.signal.aborted) {
       let told: Told;
       try {
-        told = await tellDue(pool, await encoder(), until, most);
+        told = await tellDue(pool, encode, until, most);
       } catch (error) {
         // One of many: each by itself, until the one is met that cannot be told.
         if (most > 1) {
@@ -53,7 +54,8 @@ export function startDigests(parts: {
         }
         log.warn('digest failed: put off', { error, delayMs: putOffMs });
         windows.inc({ outcome: 'failed' });
-        await putOff(pool, until, putOffMs);
+        // None is due, or another instance has it: whatever failed will at the next look.
+        if ((await putOff(pool, until, putOffMs)) === 0) return;
         continue;
       }
       for (const outcome of ['told', 'empty', 'postponed'] as const) windows.inc({ outcome }, told[outcome]);

@@ -50,11 +50,11 @@ export async function tellDue(pool: Pool, encode: Encode, until: number, max: nu
   });
 }
 
-/** Puts the first window that is due off, when it cannot be told: others are not to wait behind it. */
-export async function putOff(pool: Pool, until: number, delayMs: number): Promise<void> {
-  await inTransaction(pool, async (client) => {
+/** Puts the first window that is due off, when it cannot be told: others are not to wait behind it. How many: 1, or 0. */
+export async function putOff(pool: Pool, until: number, delayMs: number): Promise<number> {
+  return inTransaction(pool, async (client) => {
     await client.query("SELECT set_config('ragline.scope', 'operator', true)");
-    await client.query({
+    const { rowCount } = await client.query({
       name: 'digest_put_off',
       text: `WITH due AS (${claimSql})
              UPDATE notifications.digest_window w SET due_at = now() + make_interval(secs => $3)
@@ -62,6 +62,7 @@ export async function putOff(pool: Pool, until: number, delayMs: number): Promis
               WHERE w.tenant_id = due.tenant_id AND w.user_id = due.user_id AND w.starts_at = due.starts_at`,
       values: [new Date(until), 1, delayMs / 1_000],
     });
+    return rowCount ?? 0;
   });
 }
 
