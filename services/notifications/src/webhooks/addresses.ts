@@ -26,6 +26,9 @@ const freePortMin = 1_024;
 // All that was ever given to anyone; outside are local, translated and compatible forms, whatever they are called.
 const globalUnicast = ipaddr.parseCIDR('2000::/3');
 
+/** Public by its range, but a virtual machine's way to its cloud (Azure). */
+const cloudAddress = '168.63.129.16';
+
 /**
  * Judges a URL before anything is resolved. Numbers in odd notations (octal, hexadecimal, one decimal) are what
  * WHATWG's parser makes of them, which is also what would be connected to.
@@ -55,7 +58,7 @@ export function isAllowed(address: string, { allowLoopback }: AddressRules): boo
   const parsed = ipaddr.parse(address);
   const range = parsed.range();
   if (range === 'loopback') return allowLoopback;
-  if (range !== 'unicast') return false;
+  if (range !== 'unicast' || parsed.toString() === cloudAddress) return false;
   return parsed instanceof ipaddr.IPv4 || parsed.match(globalUnicast);
 }
 

@@ -57,6 +57,26 @@ describe('REST of webhooks', function () {
     assert.ok(!JSON.stringify(stored).includes(bytes));
   });
 
+  it('gives the first answer again, and says what is not for good, while DNS cannot be asked', async () => {
+    let isDown = false;
+    const resolve = async () => (isDown ? Promise.reject(new Error('SERVFAIL')) : ['1.1.1.1']);
+    const { app } = scene.start({}, { resolve });
+    const { admin } = scene.aTenant(app);
+    const body = { url: 'https://hooks.example/' };
+    const key = { 'idempotency-key': randomUUID() };
+    const first = await admin('post', '/v1/webhooks', body, key);
+    isDown = true;
+    const again = await admin('post', '/v1/webhooks', body, key);
+    assert.deepEqual([again.status, again.body], [201, first.body]);
+    const other = { 'idempotency-key': randomUUID() };
+    const refused = await admin('post', '/v1/webhooks', body, other);
+    assert.deepEqual([refused.status, refused.body.code], [503, 'unavailable']);
+    const moved = await admin('patch', `/v1/webhooks/${first.body.id}`, body);
+    assert.deepEqual([moved.status, moved.body.code], [503, 'unavailable']);
+    isDown = false;
+    assert.equal((await admin('post', '/v1/webhooks', body, other)).status, 201);
+  });
+
   it('turns pages that neither skip nor repeat', async () => {
     const { admin } = aTenant();
     const ids: string[] = [];

@@ -6,7 +6,7 @@ import type { Principal } from '@ragline/web/auth';
 import { idempotencyKey, uuid } from '@ragline/web/fields';
 import { hashRequest, idempotent } from '@ragline/web/idempotency';
 import { decodePageCursor, pageOf, pageQuery, toPage } from '@ragline/web/pages';
-import { problem } from '@ragline/web/problems';
+import { type Problem, problem } from '@ragline/web/problems';
 import { z } from 'zod';
 import type { AddressRules } from './addresses.ts';
 import {
@@ -74,7 +74,7 @@ export function addEndpointRoutes(options: EndpointRoutesOptions): void {
         'The answer has the secret that signs them, this once. Signed by the Standard Webhooks specification: verify `webhook-id`, `webhook-timestamp` and `webhook-signature` with any of its libraries. Delivered at least once, in no order: `webhook-id` tells doubles, `data.order.version` what is newer. An address that is not called is 422 `url_refused` with its `reason`; more webhooks than a tenant may have are 409 `conflict`.',
       tags,
       auth: 'admin',
-      problems: ['conflict', 'url_refused', 'idempotency_key_reused', 'request_in_progress'],
+      problems: ['conflict', 'url_refused', 'unavailable', 'idempotency_key_reused', 'request_in_progress'],
       headers: keyHeader,
       body: shapes.newWebhook,
       responses: {
@@ -88,12 +88,14 @@ export function addEndpointRoutes(options: EndpointRoutesOptions): void {
       },
     },
     async ({ body, headers, principal }) => {
-      await refuseUnless(body.url, options);
+      // Thrown only where this is the first of its key: a repetition gets the first answer, whatever DNS says by now.
+      const refusal = await refusalOf(body.url, options);
       return readAnswer(
         principal,
         headers['idempotency-key'],
         ['POST', '/v1/webhooks', body],
         async (client) => {
+          if (refusal !== undefined) throw refusal;
           const { tenant_id } = principal;
           if ((await countEndpoints(client, tenant_id)) >= endpointsMax) {
             throw problem('conflict', `A tenant has ${endpointsMax} webhooks at most.`);
@@ -134,13 +136,14 @@ export function addEndpointRoutes(options: EndpointRoutesOptions): void {
         '`active: true` clears `disabled_reason`; what waited meanwhile is then sent. What happens while it is not active is not sent later.',
       tags,
       auth: 'admin',
-      problems: ['url_refused'],
+      problems: ['url_refused', 'unavailable'],
       params: shapes.webhookId,
       body: shapes.webhookChange,
       responses: { 200: shapes.webhook },
     },
     async ({ params: { id }, body, principal: { tenant_id } }) => {
-      if (body.url !== undefined) await refuseUnless(body.url, options);
+      const refusal = body.url === undefined ? undefined : await refusalOf(body.url, options);
+      if (refusal !== undefined) throw refusal;
       const { url, event_types, description, active } = body;
       const changed = await inTenant(pool, tenant_id, (client) =>
         changeEndpoint(client, tenant_id, id, {
@@ -224,14 +227,19 @@ function answering({ idempotency: store, keys }: EndpointRoutesOptions) {
   };
 }
 
-/** Problem `url_refused` for what is not called; asked again at each connection, as names move. */
-async function refuseUnless(
+/** Problem `url_refused` for what is not called, `unavailable` where DNS cannot be asked; judged again at each connection. */
+async function refusalOf(
   url: string,
   { rules, resolve }: Pick<EndpointRoutesOptions, 'rules' | 'resolve'>,
-): Promise<void> {
+): Promise<Problem | undefined> {
   const target = await checkTarget(url, rules, resolve);
-  if (typeof target !== 'string') return;
-  throw problem('url_refused', refusals[target], {
+  if (typeof target !== 'string') return undefined;
+  if (target === 'dns_failed') {
+    return problem('unavailable', 'The name cannot be looked up at the moment.', {
+      headers: { 'retry-after': '5' },
+    });
+  }
+  return problem('url_refused', refusals[target], {
     errors: [{ path: 'url', message: refusals[target] }],
     members: { reason: target },
   });

@@ -5,6 +5,8 @@ import type { NotificationStore } from '../store.ts';
 import type { Claimed } from './claim.ts';
 import type { DisabledReason } from './decide.ts';
 
+/** Asked for before a transaction: it may have to ask the registry, and rejects where that does not answer. */
+export type Notifier = () => Promise<Notify>;
 export type Notify = (client: Client, claimed: Claimed, reason: DisabledReason) => Promise<void>;
 
 const kind = 'webhook_disabled';
@@ -16,20 +18,24 @@ const why: Record<DisabledReason, string> = {
 };
 
 export const notifyStaff =
-  (store: Pick<NotificationStore, 'keeper'>): Notify =>
-  async (client, { tenant_id, url, traceparent }, reason) => {
+  (store: Pick<NotificationStore, 'keeper'>): Notifier =>
+  async () => {
     const keep = await store.keeper();
-    const event_id = randomUUIDv7();
-    // The host alone: what follows it may be a secret of the receiver's.
-    const title = `Webhook to ${new URL(url).hostname} was disabled: ${why[reason]}`;
-    const notification = {
-      tenant_id,
-      audience: 'staff',
-      user_id: null,
-      kind,
-      event_id,
-      order_id: null,
-      title,
-    } as const;
-    await keep(client, [{ event_id, traceparent, notifications: [notification] }]);
+    return (client, claimed, reason) => keep(client, [noticeOf(claimed, reason)]);
   };
+
+function noticeOf({ tenant_id, url, traceparent }: Claimed, reason: DisabledReason) {
+  const event_id = randomUUIDv7();
+  // The host alone: what follows it may be a secret of the receiver's.
+  const title = `Webhook to ${new URL(url).hostname} was disabled: ${why[reason]}`;
+  const notification = {
+    tenant_id,
+    audience: 'staff',
+    user_id: null,
+    kind,
+    event_id,
+    order_id: null,
+    title,
+  } as const;
+  return { event_id, traceparent, notifications: [notification] };
+}

@@ -48,7 +48,8 @@ export function createPost({ resolve, timeoutMs, ...rules }: PostOptions): Post 
     try {
       const target = await within(whileWanted, checkTarget(url, rules, resolve));
       if (typeof target === 'string') {
-        return failed(target === 'name_unresolved' ? 'name_unresolved' : 'address_refused');
+        const isUnknown = target === 'name_unresolved' || target === 'dns_failed';
+        return failed(isUnknown ? 'name_unresolved' : 'address_refused');
       }
       return await send(target, headers, body, whileWanted);
     } catch (error) {

@@ -7,6 +7,7 @@ import { after, afterEach, before, describe, it } from 'mocha';
 import { Webhook } from 'standardwebhooks';
 import { eventually } from '../../../../tests/support/eventually.ts';
 import { stack } from '../../../../tests/support/stack.ts';
+import type { Encode } from '../outbox.ts';
 import { claimDue, markDelivered } from './claim.ts';
 import { openScene, type Scene, testEnv } from './testing.ts';
 
@@ -141,6 +142,26 @@ describe('the sender of webhooks', function () {
     assert.deepEqual(published, [{ type: 'notification_created' }]);
     // Who is switched off is told nothing more.
     assert.deepEqual(await scene.handle([anOrderEvent({ tenant_id })], wake), ['ignored']);
+  });
+
+  it('writes down what was answered also where the staff cannot be told, and disables with a later try', async () => {
+    const receiver = await scene.aReceiver();
+    receiver.answer({ status: 410 });
+    const { id, tenant_id } = await scene.anEndpoint(receiver.url);
+    let isAway = true;
+    const encode: Encode = (event) => Buffer.from(JSON.stringify(event));
+    const encoder = () => (isAway ? Promise.reject(new Error('no registry')) : Promise.resolve(encode));
+    const { wake } = scene.start({}, { encoder });
+    await scene.handle([anOrderEvent({ tenant_id })], wake);
+    const [delivery] = await settled(tenant_id, id, 1);
+    assert.deepEqual([delivery?.state, delivery?.attempts.length], ['failed', 1]);
+    assert.deepEqual(await endpointOf(tenant_id, id), { active: true, disabled_reason: null });
+    isAway = false;
+    await scene.handle([anOrderEvent({ tenant_id })], wake);
+    await settled(tenant_id, id, 2);
+    assert.deepEqual(await endpointOf(tenant_id, id), { active: false, disabled_reason: 'gone' });
+    const notices = await scene.rows(tenant_id, 'SELECT FROM notifications.notification');
+    assert.equal(notices.length, 1);
   });
 
   it('disables what has failed for days, and what only ever is given up', async () => {

@@ -16,14 +16,14 @@ import { gathered } from './gathered.ts';
 import type { SecretKeys } from './keys.ts';
 import { headersOf } from './message.ts';
 import type { WebhookMetrics } from './metrics.ts';
-import type { Notify } from './notice.ts';
+import type { Notifier, Notify } from './notice.ts';
 import type { Post } from './post.ts';
 
 export type SenderOptions = {
   pool: Pool;
   post: Post;
   keys: SecretKeys;
-  notify: Notify;
+  notifier: Notifier;
   rules: Rules;
   /** Tries at a time in this instance; of one endpoint in all instances. */
   concurrency: number;
@@ -129,7 +129,12 @@ export function startSender(options: SenderOptions) {
     const tried = { claim, claimed, at, durationMs, ...shownOf(result), outcome, step };
     metrics.duration.observe(durationMs / 1_000);
     metrics.attempts.inc({ outcome: outcome.kind === 'failed' ? outcome.error_code : outcome.kind });
-    await (outcome.kind === 'delivered' ? markSuccess(tried) : failures(() => markFailure(tried)));
+    if (outcome.kind === 'delivered') return markSuccess(tried);
+    const notify = await options.notifier().catch((error: unknown) => {
+      log.warn('webhooks cannot be disabled: nobody could be told', { error });
+      return undefined;
+    });
+    await failures(() => markFailure(tried, notify));
   }
 
   /** A secret that cannot be opened is a failed try like others, or it would be claimed again without end. */
@@ -146,13 +151,17 @@ export function startSender(options: SenderOptions) {
     return options.post({ url, headers, body, signal: aborting.signal });
   }
 
-  async function markFailure(tried: Tried): Promise<void> {
+  /** @param notify without it nothing is disabled: a later try will find the same, and then the staff is told */
+  async function markFailure(tried: Tried, notify: Notify | undefined): Promise<void> {
     const { outcome, step, claimed } = tried;
     const disabled = await markFailed(
       pool,
       tried,
-      (health) => nextHealth(health, outcome, step, Date.now(), options.rules),
-      (client, reason) => options.notify(client, claimed, reason),
+      (health) => {
+        const judged = nextHealth(health, outcome, step, Date.now(), options.rules);
+        return notify === undefined ? { ...judged, disabled: undefined } : judged;
+      },
+      async (client, reason) => notify?.(client, claimed, reason),
     );
     const { webhook_id, tenant_id, delivery_id, attempt } = claimed;
     if (step.state === 'failed') log.warn('webhook delivery given up', { webhook_id, delivery_id, attempt });

@@ -75,7 +75,7 @@ export function startWebhooks({
     pool,
     post: createPost({ resolve, timeoutMs, ...rules }),
     keys,
-    notify: notifyStaff(store),
+    notifier: notifyStaff(store),
     rules: { delaysMs, disableAfterMs, disableAfterExhausted },
     concurrency: settings.concurrency,
     perEndpoint: settings.perEndpoint,

@@ -14,6 +14,7 @@ import { createAuthentication } from '@ragline/web/auth';
 import request from 'supertest';
 import { startReceiver } from '../../../../tests/support/receiver.ts';
 import { startTokens } from '../../../../tests/support/tokens.ts';
+import type { Encode } from '../outbox.ts';
 import { notificationStore } from '../store.ts';
 import { keepDeliveries, webhookGroupId } from './consumer.ts';
 import { addEndpoint, addSecret, openSecret } from './endpoint-store.ts';
@@ -23,6 +24,8 @@ import { readWebhookSettings, type WebhookSettings } from './settings.ts';
 import { startWebhooks } from './start.ts';
 
 export type Scene = Awaited<ReturnType<typeof openScene>>;
+
+type Given = { resolve?: Resolve; encoder?: () => Promise<Encode> };
 
 const testKeys = '1:a-key-of-the-tests-with-32-characters';
 const log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -46,8 +49,9 @@ export async function openScene() {
     database,
     pool,
     /** An instance: sender and REST. Stopped by `stopAll`, or by itself. */
-    start(changes: Partial<WebhookSettings> = {}, options: { resolve?: Resolve } = {}) {
-      const store = notificationStore(pool, async () => (event) => Buffer.from(JSON.stringify(event)));
+    start(changes: Partial<WebhookSettings> = {}, { encoder, ...options }: Given = {}) {
+      const plain: Encode = (event) => Buffer.from(JSON.stringify(event));
+      const store = notificationStore(pool, encoder ?? (async () => plain));
       const metrics = createMetrics({ service: 'test' });
       const settings = { ...readSettings(testEnv, readWebhookSettings), ...changes };
       const webhooks = startWebhooks({
