@@ -137,7 +137,6 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
     pool,
     retry: { delaysMs: config.retryDelaysMs },
     floodGuard: config.floodGuard,
-    failpoints: config.failpoints,
     producer,
     log,
     metrics,
@@ -159,6 +158,8 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
       topics: [topics.orders],
       order: 'by-key',
       handleBatch: keepNotifications(store),
+      // Of this group alone: a record that is made to fail is one letter, not one for each group.
+      failpoints: config.failpoints,
       concurrency: Math.max(1, connections),
       onFinished: recent.add,
     }),
