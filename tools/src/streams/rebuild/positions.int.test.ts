@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { allTopics } from '@ragline/schemas/topics';
 import {
   aParkable,
   appendOne,
@@ -8,7 +12,11 @@ import {
   roomy,
 } from '@ragline/streams/parking/testing';
 import { after, before, describe, it } from 'mocha';
+import pg from 'pg';
+import { stack } from '../../../../tests/support/stack.ts';
 import { beginTopics } from './positions.ts';
+
+const main = fileURLToPath(new URL('../../main.ts', import.meta.url));
 
 describe('what Postgres remembers of places in a topic', function () {
   this.timeout(60_000);
@@ -52,6 +60,18 @@ describe('what Postgres remembers of places in a topic', function () {
     }
   });
 
+  it('is about the topics that are there, once a stack has started or topics were applied', async () => {
+    const { databaseUrl } = stack();
+    const applied = { ...process.env, DATABASE_URL: scene.database.url };
+    await promisify(execFile)(process.execPath, [main, 'topics', 'apply'], { env: applied });
+    const started = await knownIn(databaseUrl);
+    assert.deepEqual(await knownIn(scene.database.url), started);
+    assert.deepEqual(
+      started.map(({ topic }) => topic),
+      allTopics.map(({ name }) => name).sort(),
+    );
+  });
+
   it('does not take new garbage for what waits under the same address', async () => {
     const { place, record } = await parkedAt(50);
     const inbox_id = `at:${place.topic}/0/51`;
@@ -64,3 +84,18 @@ describe('what Postgres remembers of places in a topic', function () {
     assert.equal(await appendOne(scene.store, next, aParkable(51, 'a', garbage), roomy), 'kept');
   });
 });
+
+/** Topics of the system and their ids, as Postgres knows them. */
+async function knownIn(databaseUrl: string) {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ topic: string; topic_id: string }>(
+      'SELECT topic, topic_id FROM streams.topic_incarnation WHERE topic = ANY ($1) ORDER BY topic COLLATE "C"',
+      [allTopics.map(({ name }) => name)],
+    );
+    return rows;
+  } finally {
+    await client.end();
+  }
+}
