@@ -90,6 +90,9 @@ describe('notification preferences', function () {
 
   async function keepOrder(tenant_id: string, user_id: string): Promise<void> {
     const keep = await store.keeper();
+    // Staff see what came after their account was made, and ids know milliseconds and no more.
+    const since = Date.now();
+    await eventually(() => Date.now() > since, { everyMs: 1 });
     const event = anOrderEvent({ tenant_id, user_id });
     await inTransaction(pool, (client) =>
       keep(client, [{ event_id: event.event_id, traceparent, notifications: notificationsFor(event) }]),
