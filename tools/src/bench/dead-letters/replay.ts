@@ -18,7 +18,7 @@ import type { Settings } from '../../parts/settings.ts';
 import { cpuBetween, readCpu } from '../parts/cpu.ts';
 import { connect, counter, dropTopics, fillTopic, log, makeTopics, newGroup, poolTo } from './kit.ts';
 
-const inFlight = 2_000;
+const inFlight = 5_000;
 const batchShape = z.object({ id: z.string(), state: z.string(), counts: z.record(z.string(), z.number()) });
 const statsShape = z.object({
   groups: z.array(z.object({ group: z.string(), states: z.record(z.string(), z.number()) })),
