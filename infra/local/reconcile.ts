@@ -4,16 +4,24 @@ import { checkoutDir } from './layout.mjs';
 import { expectOk, host } from './part.ts';
 import { choosePort } from './ports.ts';
 import type { Stack } from './start-stack.ts';
-import { type SupervisedProcess, supervise } from './supervisor.ts';
+import { type SupervisedProcess, type SupervisorOptions, supervise } from './supervisor.ts';
 
 const usualPort = 9105;
 
-/** @param everyMinutes how often; 0 starts nothing */
+/**
+ * Resolves when it runs. Throws an Error for a number of minutes that is none, and StartFailure.
+ *
+ * @param everyMinutes how often; 0 starts nothing
+ * @param supervision `signal` ends its start
+ */
 export async function startReconcile(
   stack: Stack,
   everyMinutes: string,
+  supervision: Pick<SupervisorOptions, 'signal' | 'onEvent'>,
 ): Promise<SupervisedProcess | undefined> {
   if (everyMinutes === '0') return undefined;
+  if (!(Number(everyMinutes) > 0))
+    throw new Error(`RAGLINE_RECONCILE_MINUTES=${everyMinutes}: how many minutes?`);
   const { env, context } = stack;
   const { port } = await choosePort(usualPort, new Set());
   const command = ['streams', 'reconcile', '--every', everyMinutes, '--port', String(port)];
@@ -32,6 +40,6 @@ export async function startReconcile(
       readyWithinMs: 60_000,
       stopWithinMs: 5_000,
     },
-    { dataDir: context.dataDir, unhealthyRestartMs: 0, onEvent: () => {} },
+    { ...supervision, dataDir: context.dataDir, unhealthyRestartMs: 0 },
   );
 }

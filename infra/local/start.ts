@@ -98,8 +98,9 @@ async function ready(running: Stack): Promise<void> {
   display.end();
   const traffic = hasTraffic ? startDemoTraffic(url, password) : undefined;
   // Of no use to whoever waits for the first page, so it comes behind; without it everything runs.
-  const comparing = startReconcile(running, process.env.RAGLINE_RECONCILE_MINUTES || '60').catch(
-    () => undefined,
+  const supervision = { signal: stopping.signal, onEvent: report };
+  const comparing = startReconcile(running, process.env.RAGLINE_RECONCILE_MINUTES || '60', supervision).catch(
+    tellUncompared,
   );
   const training = process.env.RAGLINE_AOT === '0' ? undefined : trainLater(running.context, tellTraining);
   await ended;
@@ -238,6 +239,12 @@ function tellTraining(outcome: { trained: string[] } | { failed: string }): void
       ? `! no start-up caches were made: ${outcome.failed}`
       : `✓ start-up caches made (${names}): the next start is quicker`;
   console.log(`  ${said}`);
+}
+
+function tellUncompared(error: unknown): undefined {
+  if (stopping.signal.aborted) return;
+  display.data({ event: 'reconcile_failed', cause: messageOf(error) });
+  if (display.mode !== 'json') console.log(`  ! outboxes and topics are not compared: ${messageOf(error)}`);
 }
 
 /** What happens to a running stack, in a line each. */
