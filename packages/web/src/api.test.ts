@@ -299,7 +299,7 @@ describe('a service on HTTP', () => {
         assert.match(text, /method="GET",route="none",status="404"/);
         assert.ok(!text.includes(id) && !text.includes('/nowhere'));
       },
-      { withinMs: 2_000 },
+      { withinMs: 10_000 },
     );
   });
 

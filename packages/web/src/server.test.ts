@@ -61,7 +61,7 @@ describe('a listening server', () => {
     const request = fetch(`http://127.0.0.1:${server.port}/`);
     await arrived;
     const closed = server.close();
-    await eventually(() => isRefused(server.port), { withinMs: 2_000 });
+    await eventually(() => isRefused(server.port), { withinMs: 10_000 });
     answer();
     assert.equal(await (await request).text(), 'whole');
     await closed;

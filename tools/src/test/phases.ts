@@ -38,10 +38,10 @@ export const phases: Record<PhaseName, Phase> = {
     timeoutMs: 60_000,
     withinMs: 1_200_000,
   }),
-  e2e: tests({ kind: 'e2e', needs: 'stack', timeoutMs: 60_000, withinMs: 300_000 }),
-  browser: tests({ kind: 'browser', needs: 'stack', timeoutMs: 60_000, withinMs: 180_000 }),
+  e2e: tests({ kind: 'e2e', needs: 'stack', timeoutMs: 60_000, withinMs: 600_000 }),
+  browser: tests({ kind: 'browser', needs: 'stack', timeoutMs: 60_000, withinMs: 300_000 }),
   // Behind all who need the sample data: what it tries on the API changes them.
-  security: tests({ kind: 'security', needs: 'stack', timeoutMs: 60_000, withinMs: 360_000 }),
+  security: tests({ kind: 'security', needs: 'stack', timeoutMs: 60_000, withinMs: 600_000 }),
   faults: tests({ kind: 'faults', needs: 'own', timeoutMs: 180_000, withinMs: 900_000 }),
   nightly: tests({ kind: 'nightly', needs: 'own', timeoutMs: 1_800_000, withinMs: 14_400_000 }),
 };

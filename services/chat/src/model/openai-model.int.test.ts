@@ -193,7 +193,7 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
       }
     })();
     await assert.rejects(reading, why);
-    await eventually(() => assert.equal(fake.closedEarly.length, 1), { withinMs: 1_000 });
+    await eventually(() => assert.equal(fake.closedEarly.length, 1), { withinMs: 10_000 });
     assert.equal(fake.requests.length, 1);
     assert.equal(calls[0]?.outcome, 'stopped');
     assert.equal(model.states().first, 'closed');
