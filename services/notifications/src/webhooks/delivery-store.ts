@@ -47,10 +47,12 @@ type Row = Omit<Delivery, 'next_attempt_at' | 'created_at' | 'finished_at' | 'at
 
 const nextId = createOrderedIds(Date.now);
 
-/** So many of a delivery's tries are shown, the latest. */
-const attemptsShown = 20;
-/** After so many it is not asked for again: its tries would grow without end. */
+/** After so many it is not asked for again: its tries would grow without end, and every one of them is shown. */
 export const attemptsMax = 100;
+/** Of the answers in a page; it is made in memory, by the process that holds everybody's sockets. */
+const pageBytesMax = 1_024 * 1_024;
+/** A try in JSON, without what was answered. */
+const attemptBytes = 150;
 
 /** Active endpoints of these tenants; in a transaction that sees all. */
 export async function listenersOf(client: Client, tenantIds: readonly string[]): Promise<Listener[]> {
@@ -111,33 +113,57 @@ export async function storeMessages(client: Client, messages: readonly NewMessag
 }
 
 /**
- * Newest first: one more than the limit when there are more. Of each, the answer to the last try alone: all of them would
- * be many megabytes.
+ * A page of deliveries with every try and what was answered, newest first. It ends before its limit where it would become
+ * too large: by as many answers as a delivery can have, at most.
  */
 export async function listDeliveries(
   client: Client,
   tenantId: string,
   webhookId: string,
   page: { state: Delivery['state'] | undefined; before: string | undefined; limit: number },
-): Promise<Delivery[]> {
-  const { rows } = await client.query<Row>({
+): Promise<{ deliveries: Delivery[]; hasMore: boolean }> {
+  const { rows: sized } = await client.query<{ id: string; bytes: number }>({
     name: `webhooks_list_deliveries_${page.state ?? 'all'}`,
-    text: `${deliverySql(1)} WHERE d.tenant_id = $1 AND d.webhook_id = $3 ${stateSql(page.state)}
-             AND ($4::uuid IS NULL OR d.id < $4) ORDER BY d.id DESC LIMIT $5`,
-    values: [tenantId, attemptsShown, webhookId, page.before ?? null, page.limit + 1],
+    text: `SELECT d.id, (SELECT coalesce(sum(octet_length(a.answer)), 0)::int + count(*)::int * ${attemptBytes}
+                           FROM notifications.webhook_attempt a WHERE a.delivery_id = d.id) AS bytes
+             FROM notifications.webhook_delivery d
+            WHERE d.tenant_id = $1 AND d.webhook_id = $2 ${stateSql(page.state)}
+              AND ($3::uuid IS NULL OR d.id < $3) ORDER BY d.id DESC LIMIT $4`,
+    values: [tenantId, webhookId, page.before ?? null, page.limit + 1],
   });
-  return rows.map(deliveryOf);
+  const count = fittingCount(
+    sized.slice(0, page.limit).map(({ bytes }) => bytes),
+    pageBytesMax,
+  );
+  const { rows } = await client.query<Row>({
+    name: 'webhooks_deliveries',
+    text: `${deliverySql('answer')} WHERE d.tenant_id = $1 AND d.id = ANY ($2) ORDER BY d.id DESC`,
+    values: [tenantId, sized.slice(0, count).map(({ id }) => id)],
+  });
+  return { deliveries: rows.map(deliveryOf), hasMore: sized.length > count };
 }
 
+/** How many of the first come to no more than the most; one at least, where there is one. */
+export function fittingCount(bytes: readonly number[], most: number): number {
+  let sum = 0;
+  const tooMuch = bytes.findIndex((it, place) => {
+    sum += it;
+    return place > 0 && sum > most;
+  });
+  return tooMuch === -1 ? bytes.length : tooMuch;
+}
+
+/** @param withAnswers false leaves out what was answered: much, where it is not what was asked for */
 export async function findDelivery(
   client: Client,
   tenantId: string,
   id: string,
+  { withAnswers = true } = {},
 ): Promise<Delivery | undefined> {
   const { rows } = await client.query<Row>({
-    name: 'webhooks_find_delivery',
-    text: `${deliverySql(attemptsShown)} WHERE d.tenant_id = $1 AND d.id = $3`,
-    values: [tenantId, attemptsShown, id],
+    name: `webhooks_find_delivery${withAnswers ? '' : '_bare'}`,
+    text: `${deliverySql(withAnswers ? 'answer' : 'NULL AS answer')} WHERE d.tenant_id = $1 AND d.id = $2`,
+    values: [tenantId, id],
   });
   return rows.map(deliveryOf)[0];
 }
@@ -225,15 +251,12 @@ function stateSql(state: Delivery['state'] | undefined): string {
   return state === undefined ? '' : `AND d.state = '${state}'`;
 }
 
-/** @param answers how many of the latest tries are given with what was answered */
-const deliverySql = (answers: number) => `
+const deliverySql = (answer: 'answer' | 'NULL AS answer') => `
   SELECT d.id, d.webhook_id, m.event_id, m.event_type, d.state, d.attempts AS attempt_count, d.next_at, d.created_at,
          d.finished_at,
          (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.number), '[]')
-            FROM (SELECT number, at, duration_ms, status, error_code,
-                         CASE WHEN row_number() OVER (ORDER BY number DESC) <= ${answers} THEN answer END AS answer
-                    FROM notifications.webhook_attempt
-                   WHERE delivery_id = d.id ORDER BY number DESC LIMIT $2) a) AS attempts
+            FROM (SELECT number, at, duration_ms, status, error_code, ${answer}
+                    FROM notifications.webhook_attempt WHERE delivery_id = d.id) a) AS attempts
     FROM notifications.webhook_delivery d
     JOIN notifications.webhook w ON w.id = d.webhook_id AND w.removed_at IS NULL
     JOIN notifications.webhook_message m ON m.id = d.message_id`;

@@ -6,7 +6,7 @@ import { currentTraceparent } from '@ragline/runtime/tracing';
 import type { Api } from '@ragline/web/api';
 import { uuid } from '@ragline/web/fields';
 import { hashRequest, idempotent } from '@ragline/web/idempotency';
-import { decodePageCursor, pageOf, toPage } from '@ragline/web/pages';
+import { decodePageCursor, encodePageCursor, pageOf } from '@ragline/web/pages';
 import { problem } from '@ragline/web/problems';
 import { z } from 'zod';
 import { attemptsMax, findDelivery, listDeliveries, redeliver, storeMessages } from './delivery-store.ts';
@@ -28,9 +28,9 @@ export function addDeliveryRoutes({ api, pool, idempotency: store, wake }: Deliv
     {
       method: 'get',
       path: '/v1/webhooks/{id}/deliveries',
-      summary: 'What was sent to a webhook, newest first, with its tries',
+      summary: 'What was sent to a webhook, newest first, with every try',
       description:
-        'With the answer to the last try of each; one delivery by itself has the answers to all that are shown.',
+        'With the status and the first 4 KiB of the answer of each try. A page ends before its `limit` where the answers in it come to 1 MiB; `next_cursor` says whether there is more.',
       tags,
       auth: 'admin',
       params: shapes.webhookId,
@@ -39,11 +39,13 @@ export function addDeliveryRoutes({ api, pool, idempotency: store, wake }: Deliv
     },
     async ({ params: { id }, query: { state, limit, cursor }, principal: { tenant_id } }) => {
       const [before] = decodePageCursor(cursor, z.tuple([uuid])) ?? [];
-      const rows = await inTenant(pool, tenant_id, async (client) => {
+      const { deliveries, hasMore } = await inTenant(pool, tenant_id, async (client) => {
         if ((await findEndpoint(client, tenant_id, id)) === undefined) throw problem('not_found');
         return listDeliveries(client, tenant_id, id, { state, before, limit });
       });
-      return { status: 200, body: toPage(rows, limit, (row) => [row.id]) };
+      const last = deliveries.at(-1);
+      const next_cursor = hasMore && last !== undefined ? encodePageCursor([last.id]) : null;
+      return { status: 200, body: { data: deliveries, next_cursor } };
     },
   );
 
@@ -95,7 +97,7 @@ export function addDeliveryRoutes({ api, pool, idempotency: store, wake }: Deliv
       path: '/v1/webhook-deliveries/{id}/redeliver',
       summary: 'Send a delivery once more',
       description:
-        'At once, under the same `webhook-id`, and from the beginning of the schedule. 409 `busy` while it is being sent, `not_available` while the webhook is not active.',
+        'At once, under the same `webhook-id`, and from the beginning of the schedule. The answer has the tries so far without what was answered to them. 409 `busy` while it is being sent, `not_available` while the webhook is not active.',
       tags,
       auth: 'admin',
       problems: ['busy', 'not_available', 'conflict', 'idempotency_key_reused', 'request_in_progress'],
@@ -147,7 +149,8 @@ async function askAgain(client: Client, tenantId: string, id: string) {
     case 'too_often':
       throw problem('conflict', `It was tried ${attemptsMax} times.`);
     case 'asked':
-      return { status: 202, body: await findDelivery(client, tenantId, id) };
+      // Kept for a repetition of the request: what was answered to a hundred tries would be kept each time.
+      return { status: 202, body: await findDelivery(client, tenantId, id, { withAnswers: false }) };
   }
 }
 

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { randomUUID, randomUUIDv7 } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { inTenant } from '@ragline/postgres/pool';
 import { anOrderEvent } from '@ragline/schemas/samples';
 import { after, afterEach, before, describe, it } from 'mocha';
 import { Webhook } from 'standardwebhooks';
 import { eventually } from '../../../../tests/support/eventually.ts';
-import { listDeliveries, storeMessages } from './delivery-store.ts';
-import { pruneWebhooks } from './start.ts';
 import { openScene, type Scene } from './testing.ts';
 
 describe('REST of webhooks', function () {
@@ -235,104 +233,6 @@ describe('REST of webhooks', function () {
     }
   });
 
-  it('shows of each delivery in a list the last answer, and all of them where it is asked for alone', async () => {
-    const receiver = await scene.aReceiver();
-    receiver.answer(() => ({ status: 500, body: `answer ${receiver.received.length}` }));
-    const { admin, tenant_id, wake } = aTenant();
-    const { id } = (await admin('post', '/v1/webhooks', { url: receiver.url })).body;
-    await scene.handle([anOrderEvent({ tenant_id })], wake);
-    const answersOf = ({ attempts }: { attempts: { answer: string | null }[] }) =>
-      attempts.map(({ answer }) => answer);
-    const failed = await eventually(async () => {
-      const { data } = (await admin('get', `/v1/webhooks/${id}/deliveries?state=failed`)).body;
-      assert.equal(data.length, 1);
-      return data[0];
-    });
-    assert.deepEqual(answersOf(failed), [null, null, 'answer 3']);
-    const { body } = await admin('get', `/v1/webhook-deliveries/${failed.id}`);
-    assert.deepEqual(answersOf(body), ['answer 1', 'answer 2', 'answer 3']);
-  });
-
-  it('removes one at once for everybody, and its deliveries bit by bit', async () => {
-    const receiver = await scene.aReceiver();
-    const { admin, tenant_id, wake, tracedDeliveries } = aTenant();
-    const { id } = (await admin('post', '/v1/webhooks', { url: receiver.url })).body;
-    const events = Array.from({ length: 3 }, () => anOrderEvent({ tenant_id }));
-    await scene.handle(events, wake);
-    const deliveries = await eventually(async () => {
-      const { data } = (await admin('get', `/v1/webhooks/${id}/deliveries?state=delivered`)).body;
-      assert.equal(data.length, 3);
-      return data;
-    });
-    assert.equal((await admin('delete', `/v1/webhooks/${id}`)).status, 204);
-    const count = async (table: string) =>
-      (await scene.rows(tenant_id, `SELECT FROM notifications.${table}`)).length;
-    // Nothing that grows with the deliveries is done while the caller waits.
-    assert.deepEqual([await count('webhook_secret'), await count('webhook_delivery')], [0, 3]);
-    for (const [method, path] of [
-      ['delete', `/v1/webhooks/${id}`],
-      ['post', `/v1/webhooks/${id}/test`],
-      ['get', `/v1/webhooks/${id}/deliveries`],
-      ['get', `/v1/webhook-deliveries/${deliveries[0].id}`],
-      ['post', `/v1/webhook-deliveries/${deliveries[0].id}/redeliver`],
-    ] as const) {
-      assert.equal((await admin(method, path)).status, 404, `${method} ${path}`);
-    }
-    assert.deepEqual((await admin('get', '/v1/webhooks')).body.data, []);
-    assert.deepEqual(await tracedDeliveries(events[0]?.event_id ?? '', tenant_id), []);
-    assert.deepEqual(await scene.handle([anOrderEvent({ tenant_id })], wake), ['ignored']);
-    await scene.pool.query('SELECT notifications.prune_webhooks(30, 2)');
-    assert.deepEqual([await count('webhook'), await count('webhook_delivery')], [1, 1]);
-    await pruneWebhooks(scene.pool, 30);
-    const left = [await count('webhook'), await count('webhook_delivery'), await count('webhook_attempt')];
-    assert.deepEqual(left, [0, 0, 0]);
-  });
-
-  it('forgets what is older than it is kept, however much it is', async () => {
-    const { admin, tenant_id } = aTenant();
-    await admin('post', '/v1/webhooks', { url: 'https://1.1.1.1/', active: true });
-    await scene.rows(tenant_id, "UPDATE notifications.webhook SET open_until = 'infinity'");
-    await scene.handle(Array.from({ length: 3 }, () => anOrderEvent({ tenant_id })));
-    await scene.rows(
-      tenant_id,
-      `UPDATE notifications.webhook_message SET created_at = now() - interval '31 days'
-        WHERE id <> (SELECT max(id::text)::uuid FROM notifications.webhook_message)`,
-    );
-    assert.equal(await pruneWebhooks(scene.pool, 30), 4);
-    const left = await scene.rows(tenant_id, 'SELECT FROM notifications.webhook_delivery');
-    assert.equal(left.length, 1);
-  });
-
-  it('finds failed deliveries without looking at the others', async () => {
-    const { app } = scene.start();
-    const { tenant_id } = scene.aTenant(app);
-    const plan = await inTenant(scene.pool, tenant_id, async (client) => {
-      // In a table this small everything is cheap: what could be used at all is asked for.
-      for (const way of ['seqscan', 'bitmapscan', 'sort'])
-        await client.query(`SET LOCAL enable_${way} = off`);
-      const page = { state: 'failed', before: undefined, limit: 10 } as const;
-      await listDeliveries(client, tenant_id, randomUUIDv7(), page);
-      const { rows } = await client.query<{ statement: string }>(
-        "SELECT statement FROM pg_prepared_statements WHERE name = 'webhooks_list_deliveries_failed'",
-      );
-      assert.match(rows[0]?.statement ?? '', /state = 'failed'/);
-      const explained = await client.query(
-        `EXPLAIN (FORMAT JSON) EXECUTE webhooks_list_deliveries_failed('${tenant_id}', 20, '${tenant_id}', NULL, 10)`,
-      );
-      return JSON.stringify(explained.rows);
-    });
-    assert.match(plan, /webhook_delivery_failed/);
-  });
-
-  it('says of no delivery that it was stored where its endpoint is no more', async () => {
-    const tenant_id = randomUUIDv7();
-    const message = {
-      ...{ tenant_id, event_id: randomUUIDv7(), event_type: 'webhook_test', body: '{}', traceparent: '' },
-      ...{ occurred_at: new Date().toISOString(), webhook_ids: [randomUUIDv7()] },
-    };
-    assert.deepEqual(await inTenant(scene.pool, tenant_id, (client) => storeMessages(client, [message])), []);
-  });
-
   it('is for admins', async () => {
     const { as } = aTenant();
     for (const role of ['customer', 'staff', 'operator']) {
@@ -354,22 +254,6 @@ describe('REST of webhooks', function () {
       assert.deepEqual([answer.status, answer.body.code], [422, 'invalid']);
     });
   }
-
-  it('tells an event’s path to its tenant and to operators, without URLs', async () => {
-    const receiver = await scene.aReceiver();
-    const { admin, tenant_id, wake, tracedDeliveries } = aTenant();
-    await admin('post', '/v1/webhooks', { url: receiver.url });
-    const event = anOrderEvent({ tenant_id });
-    await scene.handle([event], wake);
-    await eventually(async () => {
-      const [found] = await tracedDeliveries(event.event_id, tenant_id);
-      assert.deepEqual([found?.state, found?.attempts, found?.last_status], ['delivered', 1, 204]);
-    });
-    const all = await tracedDeliveries(event.event_id, undefined);
-    assert.equal(all.length, 1);
-    assert.ok(!JSON.stringify(all).includes(receiver.url));
-    assert.deepEqual(await tracedDeliveries(event.event_id, randomUUIDv7()), []);
-  });
 
   function aTenant(changes: Parameters<Scene['start']>[0] = {}) {
     const instance = scene.start(changes);

@@ -112,10 +112,7 @@ const attempt = z.object({
     description:
       'null: delivered. `status` (not 2xx), `redirected`, `gone`, `timeout`, `name_unresolved`, `address_refused`, `connection_failed`, `tls_failed`, `answer_malformed`, `secret_unreadable` (RAGline’s own fault: nothing was sent), or `interrupted`: RAGline ended before it knew.',
   }),
-  answer: z
-    .string()
-    .nullable()
-    .meta({ description: 'The first 4 KiB of the answer; in a list, of the last try alone.' }),
+  answer: z.string().nullable().meta({ description: 'The first 4 KiB of the answer; null where none came.' }),
 });
 export const delivery = z
   .object({
@@ -130,7 +127,9 @@ export const delivery = z
     finished_at: z.iso.datetime().nullable(),
     attempts: z
       .array(attempt)
-      .meta({ description: 'The latest twenty, in their order; `attempt_count` says how many there were.' }),
+      .meta({
+        description: 'Every try, in their order; one that is under way is counted already, and not yet here.',
+      }),
   })
   .meta({
     id: 'WebhookDelivery',
