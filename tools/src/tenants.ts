@@ -36,6 +36,8 @@ async function write(slug: string, { to, json }: { to: string; json?: boolean })
     connectionString: settings.get('DATABASE_URL'),
     application_name: 'ragline-export',
   });
+  // A connection that breaks between two statements: the next one fails, and what was written is removed.
+  db.on('error', () => {});
   await db.connect();
   try {
     const manifest = await exportTenant({

@@ -1,7 +1,7 @@
 /** Reads an export again: that every file is whole, and has as many rows as its manifest says. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
@@ -23,11 +23,14 @@ const manifestShape = z.object({
 
 export type CheckedFile = { file: string; rows: number; bytes: number };
 
-/** Throws an Error that names each file that is not as it was written. */
+/** Throws an Error that names each file that is not as it was written, or that nobody wrote. */
 export async function checkExport(folder: string): Promise<CheckedFile[]> {
   const text = await readFile(join(folder, 'manifest.json'), 'utf8');
   const { files } = manifestShape.parse(JSON.parse(text));
-  const faults: string[] = [];
+  const named = new Set(['manifest.json', ...files.map(({ name }) => name)]);
+  const faults = (await readdir(folder))
+    .filter((name) => !named.has(name))
+    .map((name) => `${name} is not in the manifest`);
   const checked: CheckedFile[] = [];
   for (const { name, rows, bytes, sha256 } of files) {
     const hash = createHash('sha256');

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
-import { appendFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { scratchDatabase } from '@ragline/postgres/testing';
+import { CodecError } from '@ragline/schemas/codec';
 import { after, before, describe, it } from 'mocha';
 import pg from 'pg';
 import { checkExport } from './check.ts';
-import { entities } from './entities.ts';
+import { entities, left } from './entities.ts';
 import { exportTenant } from './export.ts';
 
 describe('the export of a tenant', function () {
@@ -81,7 +83,7 @@ describe('the export of a tenant', function () {
 
   const codec = {
     async decode(bytes: Buffer) {
-      if (bytes.toString() === 'unreadable') throw new Error('no schema');
+      if (bytes.toString() === 'unreadable') throw new CodecError('schema_unknown', 'no schema');
       return { schema_id: 1, name: 'order_v1', value: { event_type: bytes.toString() } };
     },
   };
@@ -127,6 +129,39 @@ describe('the export of a tenant', function () {
     );
   });
 
+  it('has every table that has rows of tenants, or says why not', async () => {
+    const { rows } = await db.query<{ name: string; suspects: string[] }>(
+      `SELECT n.nspname || '.' || c.relname AS name,
+              array_agg(a.attname::text) FILTER (WHERE a.attname ~ 'secret|sealed|password|hash|key|quote_token') AS suspects
+         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped
+        GROUP BY 1 HAVING bool_or(a.attname = 'tenant_id') OR bool_or(n.nspname || '.' || c.relname = 'identity.tenant')`,
+    );
+    const sqlOf = (name: string) =>
+      entities
+        .flatMap(({ sql }) => (new RegExp(`\\b${name.replace('.', '\\.')}\\b`).test(sql) ? [sql] : []))
+        .join(' ');
+    const names = rows.map(({ name }) => name).sort();
+    assert.deepEqual(
+      names.filter((name) => (sqlOf(name) === '') !== name in left),
+      [],
+      'see tools/src/tenants/entities.ts',
+    );
+    assert.deepEqual(
+      Object.keys(left).filter((name) => !names.includes(name)),
+      [],
+    );
+    // The outbox is read for its events alone, and a note for its words.
+    const open = rows.flatMap(({ name, suspects }) =>
+      name in left || name === 'orders.outbox'
+        ? []
+        : (suspects ?? [])
+            .filter((column) => !sqlOf(name).includes(`'${column}'`))
+            .map((column) => `${name}.${column}`),
+    );
+    assert.deepEqual(open, [], 'columns that look like secrets are hidden');
+  });
+
   it('is read again, and told from one in which a line was changed, lost or added', async () => {
     const checked = await checkExport(join(parent, 'whole'));
     assert.equal(checked.find(({ file }) => file === 'products.ndjson')?.rows, products);
@@ -137,11 +172,43 @@ describe('the export of a tenant', function () {
     await writeFile(file, text);
     await appendFile(file, '{}\n');
     await assert.rejects(checkExport(join(parent, 'whole')), /messages\.ndjson has 4 rows, not 3/);
+    await writeFile(file, text);
+    await writeFile(join(parent, 'whole', 'more.ndjson'), '');
+    await assert.rejects(checkExport(join(parent, 'whole')), /more\.ndjson is not in the manifest/);
+    await rm(join(parent, 'whole', 'more.ndjson'));
+    await rm(file);
+    await assert.rejects(checkExport(join(parent, 'whole')), /messages\.ndjson: .*ENOENT/);
   });
 
   it('leaves nothing behind for a tenant that is not there, and touches no folder that has something in it', async () => {
     await assert.rejects(exported('nobody', 'nobody'), /no tenant nobody/);
     await assert.rejects(exported('whole'), /is not empty/);
     assert.deepEqual(await readdir(parent), ['whole']);
+  });
+
+  it('fails while the registry is away, rather than leave a history as bytes', async () => {
+    const away = async () => assert.fail('the registry is away');
+    const folder = join(parent, 'away');
+    await assert.rejects(
+      exportTenant({ db, codec: { decode: away }, slug: 'mine', folder, say: () => {} }),
+      /registry is away/,
+    );
+    assert.deepEqual(await readdir(parent), ['whole']);
+  });
+
+  it('removes nothing that came into its folder meanwhile', async () => {
+    const folder = join(parent, 'used');
+    await mkdir(folder);
+    const say = (what: string) =>
+      void (what === 'documents' && writeFileSync(join(folder, 'mine.txt'), 'mine'));
+    await assert.rejects(exportTenant({ db, codec, slug: 'mine', folder, say }), /is not empty any more/);
+    assert.equal(await readFile(join(folder, 'mine.txt'), 'utf8'), 'mine');
+    assert.deepEqual((await readdir(parent)).sort(), ['used', 'whole']);
+  });
+
+  it('says where an export lies that was killed, and leaves it for a person to judge', async () => {
+    await mkdir(join(parent, '.killed.partial'));
+    await assert.rejects(exported('killed'), /\.killed\.partial is there: .* remove it/);
+    await rm(join(parent, '.killed.partial'), { recursive: true });
   });
 });

@@ -1,11 +1,11 @@
 /** All that a tenant has, as files: one snapshot of the database, row by row, in flat memory. */
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Codec } from '@ragline/schemas/codec';
+import { type Codec, CodecError } from '@ragline/schemas/codec';
 import type pg from 'pg';
 import { type Entity, entities } from './entities.ts';
 
@@ -18,11 +18,13 @@ export type Manifest = {
   files: { name: string; rows: number; bytes: number; sha256: string }[];
 };
 
-const rowsAtOnce = 500;
+/** Rows of most entities have a few hundred bytes, an order of 200 items some hundred KiB. */
+const rowsAtOnce = 200;
 
 /**
  * Writes a folder of NDJSON files and manifest.json. It is made beside its place and moved there when whole, so a folder
- * that is there is complete. Throws an Error when the tenant is not there, or the folder is and has something in it.
+ * that is there is complete. Throws an Error when the tenant is not there, when the folder is and has something in it, and
+ * when the registry cannot say how an event is read.
  */
 export async function exportTenant(parts: {
   db: pg.Client;
@@ -33,8 +35,7 @@ export async function exportTenant(parts: {
 }): Promise<Manifest> {
   const { db, slug, folder } = parts;
   await refuseUsed(folder);
-  const partial = join(dirname(folder), `.${basename(folder)}.${process.pid}.partial`);
-  await mkdir(partial, { recursive: true, mode: 0o700 });
+  const partial = await makePartial(folder);
   try {
     await db.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     await db.query("SET LOCAL timezone = 'UTC'");
@@ -60,8 +61,7 @@ export async function exportTenant(parts: {
     await writeFile(join(partial, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, {
       mode: 0o600,
     });
-    await rm(folder, { recursive: true, force: true });
-    await rename(partial, folder);
+    await moveTo(folder, partial);
     return manifest;
   } catch (error) {
     await db.query('ROLLBACK').catch(() => {});
@@ -72,11 +72,36 @@ export async function exportTenant(parts: {
 
 async function refuseUsed(folder: string): Promise<void> {
   const there = await readdir(folder).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (hasCode(error, 'ENOENT')) return [];
     throw error;
   });
   if (there.length > 0) throw new Error(`${folder} is not empty: name a new folder`);
 }
+
+/** Always of the same name: what an export left that was killed is found, and not forgotten with all that is in it. */
+async function makePartial(folder: string): Promise<string> {
+  const partial = join(dirname(folder), `.${basename(folder)}.partial`);
+  await mkdir(dirname(folder), { recursive: true });
+  await mkdir(partial, { mode: 0o700 }).catch((error: unknown) => {
+    if (!hasCode(error, 'EEXIST')) throw error;
+    throw new Error(
+      `${partial} is there: an export is writing it, or was killed before it was whole: remove it`,
+    );
+  });
+  return partial;
+}
+
+/** Takes the place of an empty folder, and of no other: somebody may have used it meanwhile. */
+async function moveTo(folder: string, partial: string): Promise<void> {
+  await rmdir(folder).catch((error: unknown) => {
+    if (hasCode(error, 'ENOTEMPTY')) throw new Error(`${folder} is not empty any more: name a new folder`);
+    if (!hasCode(error, 'ENOENT')) throw error;
+  });
+  await rename(partial, folder);
+}
+
+const hasCode = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code;
 
 async function writeEntity(
   { db, codec }: { db: pg.Client; codec: Pick<Codec, 'decode'> },
@@ -105,18 +130,22 @@ async function writeEntity(
 
 type Row = Record<string, unknown>;
 
-async function* rowsOf(db: pg.Client, { sql }: Entity, tenantId: string): AsyncGenerator<Row> {
+async function* rowsOf(
+  db: pg.Client,
+  { sql, atOnce = rowsAtOnce }: Entity,
+  tenantId: string,
+): AsyncGenerator<Row> {
   // A cursor takes no parameter in every client; the id is a uuid of the database's own.
   await db.query(`DECLARE export NO SCROLL CURSOR FOR ${sql}`.replaceAll('$1', `'${tenantId}'::uuid`));
   for (;;) {
-    const { rows } = await db.query<{ row: Row }>(`FETCH ${rowsAtOnce} FROM export`);
+    const { rows } = await db.query<{ row: Row }>(`FETCH ${atOnce} FROM export`);
     for (const { row } of rows) yield row;
-    if (rows.length < rowsAtOnce) break;
+    if (rows.length < atOnce) break;
   }
   await db.query('CLOSE export');
 }
 
-/** Events as their consumers read them; one whose schema the registry does not have stays bytes. */
+/** Events as their consumers read them; one that nobody can read stays bytes. */
 async function decoded(codec: Pick<Codec, 'decode'>, history: unknown): Promise<unknown[]> {
   const events: unknown[] = [];
   for (const bytes of Array.isArray(history) ? history : []) {
@@ -124,7 +153,11 @@ async function decoded(codec: Pick<Codec, 'decode'>, history: unknown): Promise<
     events.push(
       await codec.decode(payload).then(
         ({ value }) => value,
-        () => ({ raw: payload.toString('base64') }),
+        (error: unknown) => {
+          if (error instanceof CodecError) return { raw: payload.toString('base64') };
+          // A registry that is away says nothing of the event, and all of the history would be bytes.
+          throw error;
+        },
       ),
     );
   }
