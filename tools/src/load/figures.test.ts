@@ -7,13 +7,13 @@ import { type Measured, readFigures } from './figures.ts';
 import { drawPicture } from './picture.ts';
 import { asTable } from './table.ts';
 
-const columns = 'metric_name,timestamp,metric_value,expected_response,name,status';
+const columns = 'metric_name,timestamp,metric_value,error,expected_response,name,status';
 const samples = [
-  'http_reqs,1700000000100,1,true,GET /v1/products,200',
-  'http_req_duration,1700000000100,10,true,GET /v1/products,200',
-  'http_req_duration,1700000000900,30,true,GET /v1/products,200',
-  'http_req_duration,1700000002000,50,false,POST /v1/orders,503',
-  'order_to_socket,1700000002000,80,,,',
+  'http_reqs,1700000000100,1,,true,GET /v1/products,200',
+  'http_req_duration,1700000000100,10,,true,GET /v1/products,200',
+  'http_req_duration,1700000000900,30,,true,GET /v1/products,200',
+  'http_req_duration,1700000002000,50,"read ""tcp"", refused",false,POST /v1/orders,0',
+  'order_to_socket,1700000002000,80,,,,',
 ];
 
 describe('figures of a load', () => {

@@ -14,8 +14,8 @@ export type Measured = {
   series: Second[];
 };
 export type Figures = Measured & {
-  /** Of the reads of the catalogue, 0 to 1. */
-  cacheHitRate: number;
+  /** Of the reads of the catalogue, 0 to 1; undefined where nobody counted. */
+  cacheHitRate: number | undefined;
   /** Resident MiB of each process of ours, before and after. */
   memory: Record<string, { before: number; after: number }>;
   streams: StreamFigures | undefined;
@@ -29,7 +29,7 @@ export async function readFigures(csv: string): Promise<Measured> {
   const toSocket: number[] = [];
   let header: Map<string, number> | undefined;
   for await (const text of createInterface({ input: createReadStream(csv) })) {
-    const cells = text.split(',');
+    const cells = cellsOf(text);
     if (header === undefined) {
       header = new Map(cells.map((name, i) => [name, i]));
       continue;
@@ -60,6 +60,14 @@ export async function readFigures(csv: string): Promise<Measured> {
         p95: percentile(values, 0.95),
       })),
   };
+}
+
+/** A line of CSV (RFC 4180): what k6 says of a failed request is quoted, and may have commas in it. */
+function cellsOf(text: string): string[] {
+  if (!text.includes('"')) return text.split(',');
+  return Array.from(text.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g), ([, quoted, plain]) =>
+    quoted === undefined ? (plain ?? '') : quoted.replaceAll('""', '"'),
+  );
 }
 
 function add<K>(lists: Map<K, number[]>, key: K, value: number): void {

@@ -27,6 +27,13 @@ export async function readCacheReads(settings: Settings): Promise<CacheReads> {
   return reads;
 }
 
+/** From 0 to 1; undefined where nobody counted a read, or an instance that did started anew meanwhile. */
+export function hitRateBetween(before: CacheReads, after: CacheReads): number | undefined {
+  const all = after.all - before.all;
+  const misses = after.misses - before.misses;
+  return all > 0 && misses >= 0 ? 1 - misses / all : undefined;
+}
+
 /** Empty where there is no /proc (proc(5)). */
 export function readMemory(settings: Settings): Memory {
   const found = named(settings, 'PID', services).flatMap(([name, pid]) => {

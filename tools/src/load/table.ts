@@ -23,7 +23,7 @@ export function asTable(figures: Figures): string {
     row('---', '---', '---', '---', '---', '---', '---'),
     ...rows,
     '',
-    `${round(all / Math.max(1, seconds))} requests a second over ${seconds} s. Reads of the catalogue found in a cache: ${round(cacheHitRate * 100)} %.`,
+    `${round(all / Math.max(1, seconds))} requests a second over ${seconds} s. Reads of the catalogue found in a cache: ${cacheHitRate === undefined ? 'not counted' : `${round(cacheHitRate * 100)} %`}.`,
     ...(held.length > 0 ? [`Resident MiB before → after: ${held.join(', ')}.`] : []),
   ].join('\n');
 }
