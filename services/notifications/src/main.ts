@@ -55,7 +55,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
   const encoder = memoized(() => codec.encoder('notification_v1'));
   const store = notificationStore(pool, encoder);
   const preferences = preferenceStore(pool, encoder);
-  const book = createPreferenceBook({ store: preferences, log, now: Date.now });
+  const book = createPreferenceBook({ store: preferences, log, metrics, now: Date.now });
   const recent = createRecent();
   const kafka = createKafka({ ...config.kafka, clientId: instance, log });
   const { jwksUrl, tokenIssuer: issuer, tokenAudience: audience } = config;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
+import { createMetrics } from '@ragline/runtime/metrics';
 import type { Principal } from '@ragline/web/auth';
 import { describe, it } from 'mocha';
 import type { Entry } from '../live/entry.ts';
@@ -26,16 +27,23 @@ describe('what connected users want to hear of', () => {
   });
 
   it('is everything, while it cannot be read, and is read again', async () => {
-    const { book, principal, rows, fail } = aBook();
+    const { book, metrics, principal, rows, fail } = aBook();
+    const unknown = async () =>
+      /^ragline_preferences_unknown_users\S* (\d+)/m.exec(await metrics.text())?.[1];
     rows.set(principal.user_id, { version: 1, rules: muted, from: 0, history: [] });
     fail(true);
     await book.open(principal);
     const filter = book.watch(() => principal);
     assert.equal(filter.admits(anEntry('order_created', 200)), true);
+    book.sweep();
+    assert.equal(await unknown(), '1');
+    await turn();
     fail(false);
     book.sweep();
     await turn();
     assert.equal(filter.admits(anEntry('order_created', 200)), false);
+    book.sweep();
+    assert.equal(await unknown(), '0');
   });
 
   it('does not keep a subscription waiting for a database that does not answer', async () => {
@@ -108,6 +116,7 @@ function aBook() {
   let isFailing = false;
   let isHanging = false;
   let at = 1_000_000;
+  const metrics = createMetrics({ service: 'test' });
   const book = createPreferenceBook({
     store: {
       async ofUsers(users: readonly User[]) {
@@ -121,6 +130,7 @@ function aBook() {
       async seen() {},
     },
     log: { debug() {}, info() {}, warn() {}, error() {} },
+    metrics,
     now: () => at,
     waitMs: 5,
   });
@@ -134,7 +144,7 @@ function aBook() {
     expires_at: Number.MAX_SAFE_INTEGER,
   };
   return {
-    ...{ book, principal, rows },
+    ...{ book, metrics, principal, rows },
     fail: (is: boolean) => {
       isFailing = is;
     },

@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@ragline/runtime/logger';
+import type { Metrics } from '@ragline/runtime/metrics';
 import type { Principal } from '@ragline/web/auth';
 import type { Entry } from '../live/entry.ts';
 import type { Filter } from '../live/subscription.ts';
@@ -32,11 +33,16 @@ const usersAtOnce = 500;
 export function createPreferenceBook(parts: {
   store: Pick<PreferenceStore, 'ofUsers' | 'seen'>;
   log: Logger;
+  metrics: Metrics;
   now: () => number;
   /** How long a subscription waits to know what its user wants, before it begins without. */
   waitMs?: number;
 }) {
-  const { store, log, now, waitMs = 2_000 } = parts;
+  const { store, log, metrics, now, waitMs = 2_000 } = parts;
+  const unknown = metrics.gauge(
+    'ragline_preferences_unknown_users',
+    'Users connected here whose preferences could not be read: they are told everything.',
+  );
   const pages = new Map<string, Page>();
   let refreshAt = now() + refreshMs;
   let isRefreshing = false;
@@ -150,9 +156,12 @@ export function createPreferenceBook(parts: {
     /** Called about once a second. */
     sweep(): void {
       const at = now();
-      for (const [key, { watchers, idleSince }] of pages) {
+      let unknownCount = 0;
+      for (const [key, { watchers, idleSince, isLoaded }] of pages) {
         if (watchers === 0 && at - idleSince > idleMs) pages.delete(key);
+        else if (!isLoaded) unknownCount += 1;
       }
+      unknown.set(unknownCount);
       const isDue = at >= refreshAt;
       if (isDue) refreshAt = at + refreshMs;
       void loadAll((page) => isDue || !page.isLoaded);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { inTenant, type Pool } from '@ragline/postgres/pool';
 import { poolOf, scratchDatabase } from '@ragline/postgres/testing';
+import { createMetrics } from '@ragline/runtime/metrics';
 import { after, before, describe, it } from 'mocha';
 import { eventually } from '../../../../tests/support/eventually.ts';
 import { connect, type Scene, startScene } from '../live/live.scene.ts';
@@ -25,7 +26,12 @@ describe('preferences on sockets', function () {
   const log = { debug() {}, info() {}, warn() {}, error() {} };
 
   async function anInstance() {
-    const book = createPreferenceBook({ store, log, now: Date.now });
+    const book = createPreferenceBook({
+      store,
+      log,
+      metrics: createMetrics({ service: 'test' }),
+      now: Date.now,
+    });
     return { ...(await scene.instance({ preferences: book })), book };
   }
 

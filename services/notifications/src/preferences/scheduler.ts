@@ -35,9 +35,13 @@ export function startDigests(parts: {
   async function look(): Promise<void> {
     const sample = await sampleOf(pool);
     const until = settle(sample);
-    // Before any window is looked at: none is to blame where the registry does not answer.
-    await tellAll(until, await encoder());
-    late.set(await latenessOf(pool));
+    try {
+      // Before any window is looked at: none is to blame where the registry does not answer.
+      await tellAll(until, await encoder());
+    } finally {
+      // Also where nothing could be told: just then it grows.
+      late.set(await latenessOf(pool));
+    }
   }
 
   async function tellAll(until: number, encode: Encode): Promise<void> {
