@@ -71,7 +71,16 @@ describe('URLs of webhooks', () => {
   it('of other kinds are none', () => {
     for (const url of ['ftp://a.example/', 'file:///x', 'javascript:1', 'data:,x', 'gopher://a.example'])
       assert.equal(hostOf(url), 'scheme_not_allowed');
-    for (const url of ['', 'a.example', '//a.example', 'https://', 'https://a b/'])
+    for (const url of [
+      '',
+      'a.example',
+      '//a.example',
+      'https://',
+      'https://a b/',
+      'https://a.example/\r\nX: y',
+      ' https://a.example/',
+      'https://a.\texample/',
+    ])
       assert.equal(hostOf(url), 'malformed');
   });
 });

@@ -34,7 +34,7 @@ const cloudAddress = '168.63.129.16';
  * WHATWG's parser makes of them, which is also what would be connected to.
  */
 export function targetOf(text: string, rules: AddressRules): Target | Refusal {
-  if (!URL.canParse(text)) return 'malformed';
+  if (!URL.canParse(text) || hasHidden(text)) return 'malformed';
   const url = new URL(text);
   const host = hostOf(url);
   const isLocal = rules.allowLoopback && isLoopbackHost(host);
@@ -64,6 +64,11 @@ export function isAllowed(address: string, { allowLoopback }: AddressRules): boo
 
 export function isLocalName(name: string): boolean {
   return name === 'localhost' || name.endsWith('.localhost');
+}
+
+/** Blanks and control characters, which the parser drops: what is shown to people is what is called. */
+function hasHidden(text: string): boolean {
+  return /[\0-\x20\x7f]/.test(text);
 }
 
 function isLoopbackHost(host: string): boolean {
