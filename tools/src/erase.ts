@@ -108,7 +108,7 @@ function show(outcome: Erased, json: boolean): void {
   print(rows, false);
   for (const [title, list] of [
     ['still there', outcome.remaining],
-    ['for the tenant to decide', outcome.to_decide],
+    ['for others to decide', outcome.to_decide],
   ] as const) {
     if (list.length === 0) continue;
     process.stdout.write(`\n${title}:\n`);

@@ -62,7 +62,8 @@ function whyNotOf({ topic, kind }: Hit): string {
   return `${whose}: --cut ${topic}`;
 }
 
-const placeOf = ({ topic, partition, first, last }: Hit) => `${topic}/${partition} ${first}–${last}`;
+/** Such as `orders.v1/3 17–20`. */
+export const placeOf = ({ topic, partition, first, last }: Hit) => `${topic}/${partition} ${first}–${last}`;
 
 /** Why a partition cannot be cut at the moment; those that can are left out. */
 async function obstaclesOf(admin: Admin, pool: Pool, hits: readonly Hit[]): Promise<Map<Hit, string>> {

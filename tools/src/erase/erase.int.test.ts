@@ -47,6 +47,16 @@ describe('what Postgres has of a person', function () {
     await scratch?.drop();
   });
 
+  it('is looked for in every schema, and in every type that could hold a text', async () => {
+    await owner.query('CREATE SCHEMA later; CREATE TABLE later.call (id uuid, at timestamptz, caller inet)');
+    const columns = await textColumns(owner);
+    await owner.query('DROP SCHEMA later CASCADE');
+    assert.deepEqual(
+      columns.filter(({ schema }) => schema === 'later').map(({ column }) => column),
+      ['caller'],
+    );
+  });
+
   it('is named column by column: a new one is erased, or says why not', async () => {
     const there = (await textColumns(owner)).map(
       ({ schema, table, column }) => `${schema}.${table}.${column}`,
@@ -158,7 +168,7 @@ describe('what Postgres has of a person', function () {
     const left = await owner.query('SELECT id FROM dead_letters.letter');
     assert.deepEqual(left.rows, [{ id: noted }], 'a letter of somebody else stays, without the note');
 
-    const { remaining, toDecide } = remainingOf(await findTexts(owner, marks.texts));
+    const { remaining, toDecide } = remainingOf(await findTexts(owner, person, marks.texts));
     assert.deepEqual(remaining, []);
     assert.deepEqual(
       toDecide.map(({ where }) => where),
@@ -176,6 +186,39 @@ describe('what Postgres has of a person', function () {
       JSON.stringify(again),
     );
     await assert.rejects(findPerson(owner, 'mine', address), /has no user/);
+  });
+
+  it('is told from what others wrote, and from who has the same address elsewhere: no run removes that', async () => {
+    const [elsewhere, text] = [randomUUIDv7(), `${randomUUIDv7()}@mine.example`];
+    await owner.query("INSERT INTO identity.tenant (id, slug, name) VALUES ($1, 'elsewhere', 'Elsewhere')", [
+      elsewhere,
+    ]);
+    await owner.query(
+      `INSERT INTO identity.user_account (id, tenant_id, email, password_hash, roles) VALUES (uuidv7(), $1, $2, 'x', '{customer}')`,
+      [elsewhere, text],
+    );
+    for (const owned of [neighbour, user]) {
+      await owner.query(
+        `INSERT INTO orders.orders (tenant_id, id, user_id, status, currency, subtotal, discount, total, notes, version, created_at, updated_at)
+         VALUES ($1, uuidv7(), $2, 'pending', 'EUR', 500, 0, 500, 'ask ' || $3, 1, now(), now())`,
+        [tenant, owned, text],
+      );
+    }
+    const { remaining, toDecide } = remainingOf(
+      await findTexts(owner, { tenant_id: tenant, user_id: user }, [text]),
+    );
+    assert.deepEqual(
+      remaining.map(({ where }) => where),
+      ['orders.orders.notes'],
+    );
+    assert.deepEqual(
+      toDecide.map(({ where, why }) => `${where}: ${why}`),
+      [
+        'identity.user_account.email: 1 row names the person: another tenant’s, which is asked for itself',
+        'orders.orders.notes: 1 row names the person: another person’s own, see the runbook',
+      ],
+    );
+    await owner.query("UPDATE orders.orders SET notes = NULL WHERE notes LIKE 'ask %'");
   });
 
   it('is told only that it was done, in an audit that nobody changes', async () => {

@@ -5,15 +5,14 @@ import type { Pool } from '@ragline/postgres/pool';
 import type { Codec } from '@ragline/schemas/codec';
 import { topics } from '@ragline/schemas/topics';
 import type { Kafka } from '@ragline/streams/kafka-client';
-import { createReplayReader } from '@ragline/streams/replay';
 import { createTailClient, type KafkaAccess } from '@ragline/streams/tail-client';
 import type { Admin } from 'kafkajs';
 import { withAdmin } from '../parts/kafka.ts';
 import { eraseCaches } from './caches.ts';
-import { cutRecords, type Remaining } from './cut.ts';
+import { cutRecords, placeOf, type Remaining } from './cut.ts';
 import { judgeOf, kindOf } from './judge.ts';
 import { lockOut, type Person, textsOf } from './person.ts';
-import { findRecords, type Hit, hasArrived } from './records.ts';
+import { type FoundRecords, findRecords, type Hit, hasArrived } from './records.ts';
 import {
   type Counts,
   countRows,
@@ -48,7 +47,10 @@ export type EraseOptions = {
   within?: { arrivedMs: number; readMs: number };
 };
 
-/** `toDecide`: the tenant's own texts that name the person, which nobody removes but the tenant. */
+/**
+ * `remaining`: what another run may remove. `to_decide`: what names the person and is none of the person's, such as the
+ * tenant's own texts; no run removes it.
+ */
 export type Erased = {
   id: string;
   user_id: string;
@@ -63,18 +65,13 @@ const patience = { arrivedMs: 30_000, readMs: 60_000 };
 
 /** May be called again after it died anywhere: each step finds what is left, and the audit has both calls. */
 export async function erase(parts: EraseParts, person: Person, options: EraseOptions): Promise<Erased> {
-  const { access } = parts;
   const texts = textsOf(person, options.texts);
-  const client = createTailClient({ kafka: access, clientId: 'ragline-erase' });
-  const reader = createReplayReader({
-    client: createTailClient({ kafka: access, clientId: 'ragline-erase-reader' }),
-  });
+  const client = createTailClient({ kafka: parts.access, clientId: 'ragline-erase' });
   try {
     return await withAdmin(parts.kafka, (admin) =>
-      run({ ...parts, admin, client, reader }, person, { ...options, texts }),
+      run({ ...parts, admin, client }, person, { ...options, texts }),
     );
   } finally {
-    await reader.stop();
     await client.close();
   }
 }
@@ -82,7 +79,6 @@ export async function erase(parts: EraseParts, person: Person, options: EraseOpt
 type RunParts = EraseParts & {
   admin: Admin;
   client: ReturnType<typeof createTailClient>;
-  reader: ReturnType<typeof createReplayReader>;
 };
 
 async function run(parts: RunParts, person: Person, options: EraseOptions): Promise<Erased> {
@@ -104,7 +100,7 @@ async function run(parts: RunParts, person: Person, options: EraseOptions): Prom
   say('discarding what failed');
   const failed = await eraseFailed(pool, person, marks);
   say('reading all topics');
-  const hits = await find(parts, person, marks);
+  const { hits, own } = await find(parts, person, marks);
   const of = await cutRecords({ admin, pool, hits, named: options.cut, withinMs: within.readMs });
   waiting.push(...of.waiting);
   // Letters that have come of records since, which the cut has waited for.
@@ -127,19 +123,27 @@ async function run(parts: RunParts, person: Person, options: EraseOptions): Prom
     const why = 'the account is closed, and goes once the rest above has gone: run this again';
     waiting.push({ where: 'identity.user_account', why });
   }
-  const found = await findTexts(pool, marks.texts);
-  const left = remainingOf(found.filter(({ schema }) => !(keepsAccount && schema === 'identity')));
+  const found = await findTexts(pool, person, marks.texts);
+  const left = remainingOf(
+    found.filter((it) => !(keepsAccount && it.schema === 'identity' && it.whose === 'own')),
+  );
   const remaining = [...waiting, ...of.others, ...left.remaining];
   delete counts.streams?.busy;
   await audit(pool, person, id, 'done', counts, remaining);
-  return { id, user_id: person.user_id, dry_run: false, counts, remaining, to_decide: left.toDecide };
+  const to_decide = [...own.map(inEvents), ...left.toDecide];
+  return { id, user_id: person.user_id, dry_run: false, counts, remaining, to_decide };
 }
+
+const inEvents = (hit: Hit): Remaining => ({
+  where: placeOf(hit),
+  why: 'events with the tenant’s own text: they go with the age of the topic, see the runbook',
+});
 
 /** Nothing new comes of the person from here on. */
 async function close(parts: RunParts, person: Person, withinMs: number): Promise<Remaining[]> {
   parts.say('locking the account');
   const event = await lockOut(parts.pool, parts.codec, person);
-  if (await hasArrived(parts, topics.revocations.name, event, withinMs)) return [];
+  if (await hasArrived(parts.client, topics.revocations.name, event, withinMs)) return [];
   const why =
     'events do not reach Kafka, so tokens are good for up to 15 min: mend that, then run this again';
   return [{ where: topics.revocations.name, why }];
@@ -149,17 +153,17 @@ async function close(parts: RunParts, person: Person, withinMs: number): Promise
 async function look(parts: RunParts, person: Person, marks: Marks, id: string): Promise<Erased> {
   const { pool, say } = parts;
   say('counting');
-  const hits = await find(parts, person, marks);
+  const { hits } = await find(parts, person, marks);
   const records = hits.reduce((sum, hit) => sum + hit.records, 0);
   const counts = sumOf({ kafka: { records } }, await countRows(pool, person, marks));
   delete counts.streams?.busy;
   return { id, user_id: person.user_id, dry_run: true, counts, remaining: [], to_decide: [] };
 }
 
-async function find({ admin, client, reader, pool }: RunParts, person: Person, marks: Marks): Promise<Hit[]> {
+async function find({ admin, client, pool }: RunParts, person: Person, marks: Marks): Promise<FoundRecords> {
   const names = (await admin.listTopics()).filter((name) => !isInternal(name));
   return findRecords({
-    ...{ client, reader },
+    client,
     // What may grow while it is read comes last.
     topics: names.sort(
       (a, b) => Number(kindOf(a) === 'log') - Number(kindOf(b) === 'log') || (a < b ? -1 : 1),

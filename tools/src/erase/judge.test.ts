@@ -24,7 +24,8 @@ describe('whether a record is about a person', () => {
   const judge = judgeOf(user, [user, order], ['anna@mine.example']);
   const about: Verdict = { is: 'about' };
   const nothing: Verdict = { is: 'nothing' };
-  const known: Verdict = { is: 'event', id: event };
+  const known: Verdict = { is: 'event', id: event, isNamed: false };
+  const naming: Verdict = { is: 'event', id: event, isNamed: true };
   const record = (of: { key?: string; value?: string; headers?: Record<string, string> }) => ({
     key: of.key === undefined ? null : Buffer.from(of.key),
     value: of.value === undefined ? null : Buffer.from(of.value),
@@ -44,6 +45,13 @@ describe('whether a record is about a person', () => {
     ['a record of the person that has no id', 'log', { headers: { user_id: user } }, about],
     ['garbage under the key of an order', 'failed', { key: order, value: '?' }, about],
     ['garbage under another key', 'failed', { key: event, value: '?' }, nothing],
+    [
+      'an event with a text that names the address',
+      'log',
+      { value: 'to anna@mine.example!', headers: { id: event } },
+      naming,
+    ],
+    ['a call of a model that names the address', 'counted', { value: 'anna@mine.example' }, about],
     ['bytes that name the address', 'log', { value: 'to anna@mine.example!' }, about],
     ['a header that names the address', 'other', { headers: { to: 'anna@mine.example' } }, about],
     ['an address typed in large letters', 'failed', { value: 'Anna@Mine.EXAMPLE' }, about],

@@ -17,8 +17,8 @@ export function kindOf(name: string): TopicKind {
   return known.direct === true || known.schema === null ? 'counted' : 'log';
 }
 
-/** `event`: the person's, and harmless when an outbox has it. */
-export type Verdict = { is: 'about' } | { is: 'event'; id: string } | { is: 'nothing' };
+/** `event`: the person's, or `isNamed` in it, and an event of ours when an outbox has it. */
+export type Verdict = { is: 'about' } | { is: 'event'; id: string; isNamed: boolean } | { is: 'nothing' };
 export type Judge = (kind: TopicKind, record: Pick<TailRecord, 'key' | 'value' | 'headers'>) => Verdict;
 
 const uuidShape = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -39,15 +39,14 @@ export function judgeOf(userId: string, keys: readonly string[], texts: readonly
   };
 
   return (kind, { key, value, headers }) => {
-    if (mentions(value) || mentions(key) || headers.some(([, content]) => mentions(content)))
-      return { is: 'about' };
-    if (kind === 'counted') return { is: 'nothing' };
+    const isNamed = mentions(value) || mentions(key) || headers.some(([, content]) => mentions(content));
+    if (kind === 'counted' && !isNamed) return { is: 'nothing' };
     const header = (name: string) => headers.find(([it]) => it?.toString() === name)?.[1]?.toString();
     const isOwn = header('user_id') === userId || (key !== null && own.has(key.toString()));
-    if (!isOwn) return { is: 'nothing' };
+    if (!isOwn && !isNamed) return { is: 'nothing' };
     if (kind !== 'log') return { is: 'about' };
     const id = header('id') ?? '';
-    return uuidShape.test(id) ? { is: 'event', id } : { is: 'about' };
+    return uuidShape.test(id) ? { is: 'event', id, isNamed } : { is: 'about' };
   };
 }
 

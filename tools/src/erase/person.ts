@@ -23,6 +23,7 @@ const rememberedMs = 960_000;
  * says what is not there.
  */
 export async function findPerson(pool: Pool, tenant: string, user: string): Promise<Person> {
+  const named = user.trim().normalize('NFC').toLowerCase();
   const { rows: tenants } = await pool.query<{ id: string }>(
     'SELECT id FROM identity.tenant WHERE slug = $1',
     [tenant],
@@ -35,13 +36,13 @@ export async function findPerson(pool: Pool, tenant: string, user: string): Prom
               SELECT FROM identity.user_account o
                WHERE o.tenant_id = u.tenant_id AND o.id <> u.id AND o.active AND 'admin' = ANY (o.roles)) AS is_last_admin
        FROM identity.user_account u WHERE u.tenant_id = $1 AND (u.email = $2 OR u.id::text = $2)`,
-    [found.id, user.trim().normalize('NFC').toLowerCase()],
+    [found.id, named],
   );
   const [person] = rows;
   if (person !== undefined) return { ...person, tenant };
   const { rows: erased } = await pool.query<{ user_id: string }>(
     'SELECT user_id FROM ops.erasure WHERE tenant_id = $1 AND user_id::text = $2 LIMIT 1',
-    [found.id, user],
+    [found.id, named],
   );
   if (erased[0] !== undefined) {
     return { tenant, tenant_id: found.id, user_id: erased[0].user_id, email: null, is_last_admin: false };

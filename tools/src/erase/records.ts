@@ -1,7 +1,6 @@
 /** Where Kafka has records about a person, found by reading every topic from its beginning. */
-import type { ReplayReader } from '@ragline/streams/replay';
 import type { TailClient } from '@ragline/streams/tail-client';
-import type { TailRecord } from '@ragline/streams/tail-records';
+import { boundsOf, recordsOf, type TopicRecord } from '../streams/topic-records.ts';
 import { type Judge, kindOf, type TopicKind } from './judge.ts';
 
 /** What of one partition is about the person: records from `first` to `last`. */
@@ -16,7 +15,11 @@ export type Hit = {
   records: number;
 };
 
-const patienceMs = 20_000;
+/** `own`: events of ours in which the tenant's own text names the person, such as a document. */
+export type FoundRecords = { hits: Hit[]; own: Hit[] };
+
+/** Asked of the outboxes at once. */
+const doubtfulMax = 500;
 
 /**
  * Reads the topics one after the other up to the ends that they have now. Flat in memory.
@@ -26,98 +29,87 @@ const patienceMs = 20_000;
  */
 export async function findRecords(parts: {
   client: TailClient;
-  reader: ReplayReader;
   topics: readonly string[];
   judge: Judge;
   isKnown: (ids: readonly string[]) => Promise<Set<string>>;
-}): Promise<Hit[]> {
-  const hits: Hit[] = [];
+}): Promise<FoundRecords> {
+  const all: FoundRecords = { hits: [], own: [] };
   for (const topic of parts.topics) {
-    const kind = kindOf(topic);
-    const found = new Map<number, Hit>();
-    const note = (partition: number, { offset, timestamp }: TailRecord) => {
-      const hit = found.get(partition) ?? {
-        topic,
-        kind,
-        partition,
-        first: offset,
-        last: offset,
-        lastAt: 0,
-        records: 0,
-      };
-      hit.first = Math.min(hit.first, offset);
-      hit.last = Math.max(hit.last, offset);
-      hit.lastAt = Math.max(hit.lastAt, timestamp);
-      hit.records += 1;
-      found.set(partition, hit);
-    };
-    await readTopic(parts, topic, async (partition, records) => {
-      const doubtful: { record: TailRecord; id: string }[] = [];
-      for (const record of records) {
-        const verdict = parts.judge(kind, record);
-        if (verdict.is === 'about') note(partition, record);
-        if (verdict.is === 'event') doubtful.push({ record, id: verdict.id });
-      }
-      if (doubtful.length === 0) return;
-      const known = await parts.isKnown(doubtful.map(({ id }) => id));
-      for (const { record, id } of doubtful) if (!known.has(id)) note(partition, record);
-    });
-    hits.push(...found.values());
+    const { hits, own } = await findIn(parts, topic);
+    all.hits.push(...hits);
+    all.own.push(...own);
   }
-  return hits;
+  return all;
 }
 
-async function readTopic(
-  { client, reader }: { client: TailClient; reader: ReplayReader },
+async function findIn(
+  { client, judge, isKnown }: Pick<Parameters<typeof findRecords>[0], 'client' | 'judge' | 'isKnown'>,
   topic: string,
-  take: (partition: number, records: readonly TailRecord[]) => Promise<void>,
-): Promise<void> {
-  const { epoch } = await client.plan(topic);
-  const starts = await client.startOffsets(topic);
-  const ends = await client.stableEndOffsets(topic);
-  const open = new Map<number, number>();
-  for (const [partition, end] of ends.entries()) {
-    const start = starts[partition] ?? 0;
-    if (start < end) open.set(partition, start);
-  }
-  let movedAt = Date.now();
-  while (open.size > 0) {
-    for (const { partition, records, next, error, logStart } of await reader.read(topic, epoch, open)) {
-      const from = open.get(partition);
-      if (from === undefined) continue;
-      // What retention took meanwhile is gone, which is all that is wanted of it.
-      const to = error === 0 ? next : logStart;
-      if (to === undefined || to <= from) continue;
-      // Batches come whole: the first may begin before the place asked for.
-      await take(
-        partition,
-        records.filter(({ offset }) => offset >= from),
-      );
-      movedAt = Date.now();
-      if (to >= (ends[partition] ?? 0)) open.delete(partition);
-      else open.set(partition, to);
+): Promise<FoundRecords> {
+  const kind = kindOf(topic);
+  const [hits, own] = [new Map<number, Hit>(), new Map<number, Hit>()];
+  let doubtful: (Place & { id: string; isNamed: boolean })[] = [];
+  const decide = async () => {
+    const known = doubtful.length === 0 ? new Set() : await isKnown(doubtful.map(({ id }) => id));
+    for (const { id, isNamed, ...place } of doubtful) {
+      if (!known.has(id)) note(hits, { topic, kind }, place);
+      else if (isNamed) note(own, { topic, kind }, place);
     }
-    if (Date.now() - movedAt > patienceMs)
-      throw new Error(`Kafka gives no records of ${topic} although there are some`);
+    doubtful = [];
+  };
+  const bounds = await boundsOf(client, topic);
+  // What retention takes meanwhile is gone, which is all that is wanted of it.
+  for await (const record of recordsOf(client, topic, bounds, { skipsExpired: true })) {
+    const { partition, offset, timestamp } = record;
+    const verdict = judge(kind, record);
+    if (verdict.is === 'about') note(hits, { topic, kind }, record);
+    if (verdict.is !== 'event') continue;
+    // Not the record: it holds the answer that it came in.
+    doubtful.push({ partition, offset, timestamp, id: verdict.id, isNamed: verdict.isNamed });
+    if (doubtful.length >= doubtfulMax) await decide();
   }
+  await decide();
+  return { hits: [...hits.values()], own: [...own.values()] };
+}
+
+type Place = Pick<TopicRecord, 'partition' | 'offset' | 'timestamp'>;
+
+function note(
+  found: Map<number, Hit>,
+  of: Pick<Hit, 'topic' | 'kind'>,
+  { partition, offset, timestamp }: Place,
+): void {
+  const hit = found.get(partition) ?? {
+    ...of,
+    partition,
+    first: offset,
+    last: offset,
+    lastAt: 0,
+    records: 0,
+  };
+  hit.first = Math.min(hit.first, offset);
+  hit.last = Math.max(hit.last, offset);
+  hit.lastAt = Math.max(hit.lastAt, timestamp);
+  hit.records += 1;
+  found.set(partition, hit);
 }
 
 /** Waits until the topic has the event; false when it does not within the time. */
 export async function hasArrived(
-  parts: { client: TailClient; reader: ReplayReader },
+  client: TailClient,
   topic: string,
   eventId: string,
   withinMs: number,
 ): Promise<boolean> {
   const until = Date.now() + withinMs;
+  let from: number[] | undefined;
   for (;;) {
-    let isThere = false;
-    await readTopic(parts, topic, async (_, records) => {
-      isThere ||= records.some(({ headers }) =>
-        headers.some(([name, value]) => name?.toString() === 'id' && value?.toString() === eventId),
-      );
-    });
-    if (isThere || Date.now() >= until) return isThere;
+    const bounds = await boundsOf(client, topic);
+    const rest = { ...bounds, from: from ?? bounds.from };
+    for await (const { id } of recordsOf(client, topic, rest, { skipsExpired: true }))
+      if (id === eventId) return true;
+    if (Date.now() >= until) return false;
+    from = bounds.stableEnds;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }

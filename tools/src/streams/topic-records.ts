@@ -39,13 +39,23 @@ export async function boundsOf(client: TailClient, topic: string, since?: number
   return { id, leaders, starts, from, stableEnds, ends };
 }
 
-/** Reads from `bounds.from` to `bounds.stableEnds`; a partition's records come in order. */
+const offsetOutOfRange = 1;
+const patienceMs = 20_000;
+
+/**
+ * Reads from `bounds.from` to `bounds.stableEnds`; a partition's records come in order. Throws an Error when Kafka answers
+ * with one, or gives nothing for 20 s.
+ *
+ * @param skipsExpired what retention takes meanwhile is passed over; else it is an error
+ */
 export async function* recordsOf(
   client: TailClient,
   topic: string,
   { id, leaders, from, stableEnds }: TopicBounds,
+  { skipsExpired = false } = {},
 ): AsyncGenerator<TopicRecord> {
   const next = [...from];
+  let movedAt = Date.now();
   for (;;) {
     const open = next.flatMap((offset, partition) =>
       offset < (stableEnds[partition] ?? 0) ? [partition] : [],
@@ -58,8 +68,14 @@ export async function* recordsOf(
     const wants: FetchWants = [{ plan: { topic, id, epoch: 0, leaders }, offsets }];
     for (const fetched of await client.fetch(node, wants, 500)) {
       const { partition, error, records } = fetched;
-      if (error !== 0) throw new Error(`Kafka answers ${topic}/${partition} with error ${error}`);
       const position = next[partition] ?? 0;
+      if (error === offsetOutOfRange && skipsExpired) {
+        const start = (await client.startOffsets(topic))[partition] ?? 0;
+        if (start <= position) throw new Error(`Kafka has lost the end of ${topic}/${partition}`);
+        next[partition] = start;
+        continue;
+      }
+      if (error !== 0) throw new Error(`Kafka answers ${topic}/${partition} with error ${error}`);
       const end = stableEnds[partition] ?? 0;
       for (const record of records) {
         const { offset } = record;
@@ -67,7 +83,11 @@ export async function* recordsOf(
         yield { ...record, partition, id: idIn(record.headers) };
       }
       next[partition] = Math.max(position, fetched.next ?? position);
+      // However long the reader took over them.
+      if (next[partition] > position) movedAt = Date.now();
     }
+    if (Date.now() - movedAt > patienceMs)
+      throw new Error(`Kafka gives no records of ${topic} although there are some`);
   }
 }
 
