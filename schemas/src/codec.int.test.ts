@@ -10,7 +10,7 @@ import { aChatEvent, aChatRequest, aDeadLetterEvent, anLlmCall, anOrderEvent } f
 import { type SchemaValues, schemaTexts } from './types.generated.ts';
 
 describe('the codec and a real registry', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   const registryUrl = () => stack().registryUrl;
 
   it('agree about every schema of ours: what one process encodes, another decodes', async () => {

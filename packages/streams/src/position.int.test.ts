@@ -10,7 +10,7 @@ import { makeTopics } from './make-topics.ts';
 import { startPosition } from './position.ts';
 
 describe('the position of a topic', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   const log = createLogger({ service: 'test', level: 'error' });
   const topic = `test-position-${randomUUID().slice(0, 8)}`;
   const sealer = createCursorSealer({ keys: '1:a secret of this test' });

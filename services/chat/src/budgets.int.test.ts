@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'mocha';
 import { createBudgets, pruneBudgets } from './budgets.ts';
 
 describe('budgets', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let database: Awaited<ReturnType<typeof scratchDatabase>>;
   let pool: Pool;
 

@@ -14,7 +14,7 @@ import { aRetriever, limits, quiet, testPrompt } from './turn/scene.support.ts';
 import { aModel, calling, ended, type Script, saying } from './turn/turn.support.ts';
 
 describe('the official openai client', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let scene: LiveScene;
   let who: TestUser;
   let client: OpenAI;

@@ -17,7 +17,7 @@ import { aConversation, type Conversation, callerIn, type Desk, openDesk } from 
 import { createTurnRequests } from './turn/requests.ts';
 
 describe('tools and approvals over HTTP', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let pool: Pool;
   let desk: Desk;
   let tokens: Awaited<ReturnType<typeof startTokens>>;

@@ -17,7 +17,7 @@ import { eventually } from '../../../tests/support/eventually.ts';
 import { askAgain, buildIndexes, waitingOf } from './reindex.ts';
 
 describe('ragline knowledge reindex', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let scene: IndexScene;
   let owner: pg.Client;
   let tenant_id: string;

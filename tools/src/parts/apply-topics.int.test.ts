@@ -10,7 +10,7 @@ import { stack } from '../../../tests/support/stack.ts';
 import { applyTopics, inspectTopics } from './apply-topics.ts';
 
 describe('applying the map of topics', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   const topic: Topic = { ...topics.orders, name: `test-${randomUUID()}.v1`, partitions: 2 };
   let admin: Admin;
 

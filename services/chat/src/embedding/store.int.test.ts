@@ -9,7 +9,7 @@ import { embeddingStore } from './store.ts';
 import { createWordEmbedder } from './testing.ts';
 
 describe('models and their vectors in Postgres', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let world: World;
   before(async () => {
     world = await startWorld();

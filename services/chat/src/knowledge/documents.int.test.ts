@@ -11,7 +11,7 @@ import { aPdf } from './parse/a-pdf.support.ts';
 const path = '/v1/knowledge/documents';
 
 describe('documents', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let scene: IndexScene;
   let http: KnowledgeHttp;
   let codec: Codec;

@@ -8,7 +8,7 @@ import { aProduct, type IndexScene, openIndex, productEvent } from './knowledge.
 const path = '/v1/knowledge/models';
 
 describe('embedding models over REST', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let scene: IndexScene;
   let http: KnowledgeHttp;
   let operator: Awaited<ReturnType<KnowledgeHttp['caller']>>;

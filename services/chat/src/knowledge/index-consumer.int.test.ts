@@ -27,7 +27,7 @@ type ChunkRow = {
 };
 
 describe('the group chat-index', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let scene: IndexScene;
   before(async () => {
     scene = await openIndex();

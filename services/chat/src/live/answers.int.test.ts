@@ -5,7 +5,7 @@ import { eventually } from '../../../../tests/support/eventually.ts';
 import { type LiveScene, openLiveScene, readEvents } from './live.support.ts';
 
 describe('answers over HTTP', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let scene: LiveScene;
 
   before(async () => {

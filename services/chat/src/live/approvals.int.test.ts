@@ -7,7 +7,7 @@ import { callerIn, type Desk, openDesk } from '../tools/tools.support.ts';
 import { type LiveScene, openLiveScene, readEvents, type TestUser } from './live.support.ts';
 
 describe('what comes of an approval, as a stream', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let scene: LiveScene;
   let desk: Desk;
   let who: TestUser;

@@ -9,7 +9,7 @@ import { eventually } from '../../../../tests/support/eventually.ts';
 import { type LiveScene, openLiveScene, readEvents, type TestUser } from './live.support.ts';
 
 describe('hostile readers of conversations', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let scene: LiveScene;
   let who: TestUser;
   let conversation: string;

@@ -9,7 +9,7 @@ import { stack } from '../../../../tests/support/stack.ts';
 import { type LiveScene, openLiveScene } from './live.support.ts';
 
 describe('/ws/chat', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let scene: LiveScene;
 
   before(async () => {

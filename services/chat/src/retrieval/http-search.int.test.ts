@@ -15,7 +15,7 @@ import { addSearchRoutes } from './http-search.ts';
 import { log, startWorld, type World } from './retrieval.support.ts';
 
 describe('GET /v1/knowledge/search', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   const tenant_id = randomUUID();
   let world: World;
   let tokens: Awaited<ReturnType<typeof startTokens>>;

@@ -7,7 +7,7 @@ import { type NewChunk, startWorld, type World } from './retrieval.support.ts';
 import type { Retrieved } from './retrieve.ts';
 
 describe('retrieving chunks', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let world: World;
   before(async () => {
     world = await startWorld();

@@ -26,7 +26,7 @@ const names = [
 ];
 
 describe('the tools', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let pool: Pool;
   let desk: Desk;
   let mine: Conversation;

@@ -21,7 +21,7 @@ import {
 const dishPrice = 950;
 
 describe('instructions in what a model reads', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let pool: Pool;
   let fake: FakeOrders;
   const desks: Desk[] = [];

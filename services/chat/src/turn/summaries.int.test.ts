@@ -8,7 +8,7 @@ import { aModel, saying } from './turn.support.ts';
 const prompt = promptOf('conversation-summary', '{{max_words}}\n{{conversation}}');
 
 describe('a conversation that grows long', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let scene: TurnScene;
   before(async () => {
     scene = await openTurnScene();

@@ -6,7 +6,7 @@ import { openTurnScene, quiet, type TurnScene } from './scene.support.ts';
 import { endDeadTurn, sweep } from './sweeper.ts';
 
 describe('turns that nobody comes back to', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let scene: TurnScene;
   before(async () => {
     scene = await openTurnScene();

@@ -10,7 +10,7 @@ import { turnStore } from './store.ts';
 import { aChunk, aModel, calling, ended, saying } from './turn.support.ts';
 
 describe('answering a turn', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let scene: TurnScene;
   before(async () => {
     scene = await openTurnScene();

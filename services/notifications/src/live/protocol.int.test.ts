@@ -8,7 +8,7 @@ import { connect, fakeIdentity, RefusedUpgrade, type Scene, startScene } from '.
 const heartbeatMs = 400;
 
 describe('the socket protocol', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let scene: Scene;
   let port: number;
   let metricsText: () => Promise<string>;

@@ -11,7 +11,7 @@ import { openScene, type Scene } from './testing.ts';
 type Shown = { id: string; attempt_count: number; attempts: { number: number; answer: string | null }[] };
 
 describe('deliveries of webhooks over REST', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let scene: Scene;
   before(async () => {
     scene = await openScene();

@@ -8,7 +8,7 @@ import { eventually } from '../../../../tests/support/eventually.ts';
 import { openScene, type Scene } from './testing.ts';
 
 describe('REST of webhooks', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let scene: Scene;
   before(async () => {
     scene = await openScene();
