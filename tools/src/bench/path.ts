@@ -12,23 +12,18 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createCodec } from '@ragline/schemas/codec';
 import { topics } from '@ragline/schemas/topics';
 import type { Command } from 'commander';
-import pg from 'pg';
-import { Agent, request } from 'undici';
 import WebSocket from 'ws';
 import { z } from 'zod';
 import { kafkaFrom, withAdmin } from '../parts/kafka.ts';
 import { line, spread, tell } from '../parts/numbers.ts';
 import { readSettings, type Settings } from '../parts/settings.ts';
+import { type Moments, nowMs, orderAt, rowsSince, signIn } from './parts/orders-at-rate.ts';
 
 type Options = { rate: string; seconds: string; warmup: string };
 
-/** Moments in ms since the epoch, by event id. */
-type Moments = Map<string, number>;
 type Tailed = { at: Moments; appended: Moments };
 
-const grantShape = z.object({ access_token: z.string() });
 const eventShape = z.object({ type: z.literal('event'), id: z.string() });
-const productsShape = z.object({ data: z.array(z.object({ id: z.string() })).min(1) });
 
 export function register(bench: Command): void {
   bench
@@ -45,34 +40,17 @@ export function register(bench: Command): void {
 }
 
 async function measure(settings: Settings, rate: number, seconds: number, warmup: number): Promise<void> {
-  const origin = settings.get('RAGLINE_URL');
-  const password = settings.get('RAGLINE_DEMO_PASSWORD');
-  const signIn = (who: string) =>
-    ask(`${origin}/v1/auth/login`, { tenant: 'acme', email: `${who}@acme.example`, password }, grantShape);
-  const staff = await signIn('staff');
-  const customer = await signIn('customer');
-  const products = await ask(
-    `${origin}/v1/products?available=true&limit=1`,
-    undefined,
-    productsShape,
-    staff.access_token,
-  );
-  const body = JSON.stringify({ items: [{ product_id: products.data[0]?.id, quantity: 1 }] });
+  const staff = await signIn(settings, 'staff');
+  const place = await orderAt(settings);
 
-  const socket = await openSocket(settings.get('URL_NOTIFICATIONS_1'), staff.access_token);
+  const socket = await openSocket(settings.get('URL_NOTIFICATIONS_1'), staff);
   const tail = await startTail(settings);
   try {
-    const place = (count: number) =>
-      placeAt(rate, count, {
-        url: `${settings.get('URL_ORDERS_1')}/v1/orders`,
-        token: customer.access_token,
-        body,
-      });
     tell(`warming up: ${warmup} s`);
-    await place(rate * warmup);
+    await place(rate, rate * warmup);
     tell(`measuring: ${seconds} s`);
     const from = new Date();
-    const placed = await place(rate * seconds);
+    const placed = await place(rate, rate * seconds);
     const written = await rowsSince(settings, from, placed);
     await arrival(socket.at, tail.at, [...written.keys()]);
     report({ rate, seconds, written, socket: socket.at, tail });
@@ -113,48 +91,6 @@ function report(it: {
   of('Kafka → bare kafkajs', tail.appended, tail.at);
   of('row → bare kafkajs', written, tail.at);
   of('row → socket', written, socket);
-}
-
-async function ask<T>(url: string, body: unknown, shape: z.ZodType<T>, token?: string): Promise<T> {
-  const response = await fetch(url, {
-    method: body === undefined ? 'GET' : 'POST',
-    headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  });
-  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
-  return shape.parse(await response.json());
-}
-
-/** Sends at a fixed rate, whether earlier ones are answered or not; resolves with how many were placed. */
-async function placeAt(
-  rate: number,
-  count: number,
-  target: { url: string; token: string; body: string },
-): Promise<number> {
-  const dispatcher = new Agent({ connections: 32 });
-  const answers: Promise<number>[] = [];
-  const began = performance.now();
-  for (let i = 0; i < count; i += 1) {
-    const wait = began + (i * 1000) / rate - performance.now();
-    if (wait > 0) await pause(wait);
-    const headers = {
-      authorization: `Bearer ${target.token}`,
-      'content-type': 'application/json',
-      'idempotency-key': randomUUID(),
-    };
-    const sent = request(target.url, { method: 'POST', headers, body: target.body, dispatcher });
-    answers.push(
-      sent.then(async ({ statusCode, body }) => {
-        await body.text();
-        return statusCode;
-      }),
-    );
-  }
-  const statuses = await Promise.all(answers);
-  await dispatcher.close();
-  const refused = statuses.find((status) => status !== 201);
-  if (refused !== undefined) throw new Error(`An order was answered with ${refused}`);
-  return statuses.length;
 }
 
 async function openSocket(origin: string, token: string): Promise<{ at: Moments; close(): void }> {
@@ -222,23 +158,6 @@ async function startTail(settings: Settings): Promise<Tailed & { stop(): Promise
   };
 }
 
-/** When each order_created since then was written, read after the measurement so as not to disturb it. */
-async function rowsSince(settings: Settings, from: Date, count: number): Promise<Moments> {
-  const client = new pg.Client({ connectionString: settings.get('DATABASE_URL') });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ id: string; at: number }>(
-      `SELECT id, (extract(epoch FROM created_at) * 1000)::float8 AS at FROM orders.outbox
-        WHERE created_at >= $1 AND type = 'order_created' AND tenant_id = (SELECT id FROM identity.tenant WHERE slug = 'acme')
-        ORDER BY created_at LIMIT $2`,
-      [from, count],
-    );
-    return new Map(rows.map(({ id, at }) => [id, at]));
-  } finally {
-    await client.end();
-  }
-}
-
 /** Waits until all have arrived at both, for 15 s at most: what is missing then is told as missing. */
 async function arrival(socket: Moments, tail: Moments, ids: readonly string[]): Promise<void> {
   const deadline = performance.now() + 15_000;
@@ -247,8 +166,4 @@ async function arrival(socket: Moments, tail: Moments, ids: readonly string[]): 
 
 function typeOf(message: unknown): unknown {
   return typeof message === 'object' && message !== null && 'type' in message ? message.type : undefined;
-}
-
-function nowMs(): number {
-  return performance.timeOrigin + performance.now();
 }
