@@ -42,6 +42,20 @@ describe('the one OpenAPI document', () => {
   });
 });
 
+describe('what is said of webhooks', () => {
+  it('is each event that may come, a test too, and what an answer does', () => {
+    const { webhooks } = merged({});
+    assert.deepEqual(Object.keys(webhooks), [
+      'order_created',
+      'order_status_changed',
+      'order_cancelled',
+      'webhook_test',
+    ]);
+    for (const { post } of Object.values<Json & { post: { responses: Json } }>(webhooks))
+      assert.deepEqual(Object.keys(post.responses).sort(), ['2XX', '3XX', '410', '4XX', '5XX']);
+  });
+});
+
 describe('what a reader of the OpenAPI document chooses from', () => {
   const service = (path: string, scheme: Json, tag: string) => ({
     paths: { [path]: { get: { security: [{ bearer: [] }], tags: [tag] } } },

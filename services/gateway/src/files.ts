@@ -51,17 +51,25 @@ export async function readFiles() {
   };
 }
 
+const takesGzip = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/;
+
+/** RFC 9110, 13.1.2: one of a list, weak or not; a proxy that compresses makes it weak. */
+function isHeld(header: string | undefined, etag: string): boolean {
+  const opaque = (tag: string) => tag.trim().replace(/^W\//, '');
+  return header?.split(',').some((tag) => tag.trim() === '*' || opaque(tag) === opaque(etag)) ?? false;
+}
+
 /** Sends something held in memory; the client asks each time whether it is still the same. */
 export async function sendFile(req: IncomingMessage, res: ServerResponse, file: Held): Promise<void> {
   res.setHeader('etag', file.etag);
   res.setHeader('cache-control', 'no-cache');
   res.setHeader('vary', 'accept-encoding');
-  if (req.headers['if-none-match'] === file.etag) {
+  if (isHeld(req.headers['if-none-match'], file.etag)) {
     res.statusCode = 304;
     res.end();
     return;
   }
-  const zipped = /\bgzip\b/.test(req.headers['accept-encoding']?.toString() ?? '');
+  const zipped = takesGzip.test(req.headers['accept-encoding']?.toString() ?? '');
   const bytes = zipped ? await file.zipped() : file.plain;
   if (zipped) res.setHeader('content-encoding', 'gzip');
   res.setHeader('content-type', file.type);
@@ -79,7 +87,8 @@ export function held(plain: Buffer, type: string): Held {
       zipped ??= promisify(gzip)(plain);
       return zipped;
     },
-    etag: `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"`,
+    // Weak: the same for what is compressed, whose bytes are others.
+    etag: `W/"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"`,
   };
 }
 
