@@ -10,7 +10,7 @@ import type { Admin } from 'kafkajs';
 import { withAdmin } from '../parts/kafka.ts';
 import { eraseCaches } from './caches.ts';
 import { cutRecords, placeOf, type Remaining } from './cut.ts';
-import { judgeOf, kindOf } from './judge.ts';
+import { isInternal, judgeOf, kindOf } from './judge.ts';
 import { lockOut, type Person, textsOf } from './person.ts';
 import { type FoundRecords, findRecords, type Hit, hasArrived } from './records.ts';
 import {
@@ -172,9 +172,6 @@ async function find({ admin, client, pool }: RunParts, person: Person, marks: Ma
     isKnown: (ids) => knownToOutboxes(pool, ids),
   });
 }
-
-/** Kafka's own, and Connect's: offsets and settings. */
-const isInternal = (name: string) => name.startsWith('__') || /^_?connect[-_.]/.test(name);
 
 async function untilStopped(pool: Pool, person: Person): Promise<void> {
   const until = Date.now() + turnsEndWithinMs;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { judgeOf, kindOf, type TopicKind, type Verdict } from './judge.ts';
+import { isInternal, judgeOf, kindOf, type TopicKind, type Verdict } from './judge.ts';
 
 const user = '01a20000-0000-7000-8000-000000000001';
 const order = '01a20000-0000-7000-8000-000000000002';
@@ -20,6 +20,13 @@ describe('whether a record is about a person', () => {
   ] as const) {
     it(`${topic} is of the kind ${kind}`, () => assert.equal(kindOf(topic), kind));
   }
+
+  it('is asked of every topic but for what Kafka and Connect keep for themselves', () => {
+    const names = ['__consumer_offsets', '_connect.offsets', 'connect-configs', 'connect-status'];
+    assert.deepEqual(names.filter(isInternal), names);
+    const others = ['connect-sink.dlq', 'connections', '_schemas', 'orders.v1', 'connect_customers'];
+    assert.deepEqual(others.filter(isInternal), []);
+  });
 
   const judge = judgeOf(user, [user, order], ['anna@mine.example']);
   const about: Verdict = { is: 'about' };

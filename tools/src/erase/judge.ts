@@ -17,6 +17,10 @@ export function kindOf(name: string): TopicKind {
   return known.direct === true || known.schema === null ? 'counted' : 'log';
 }
 
+/** Kafka's own, and the three of a Connect: offsets and settings. What a connector writes may be called alike. */
+export const isInternal = (name: string): boolean =>
+  name.startsWith('__') || /^_?connect[-_.](?:configs?|offsets?|status)$/.test(name);
+
 /** `event`: the person's, or `isNamed` in it, and an event of ours when an outbox has it. */
 export type Verdict = { is: 'about' } | { is: 'event'; id: string; isNamed: boolean } | { is: 'nothing' };
 export type Judge = (kind: TopicKind, record: Pick<TailRecord, 'key' | 'value' | 'headers'>) => Verdict;
