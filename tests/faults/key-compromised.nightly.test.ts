@@ -1,10 +1,15 @@
 /** A signing key is in wrong hands: the runbook, on a stack of its own, since everybody's tokens end. */
 import assert from 'node:assert/strict';
-import { describe, it } from 'mocha';
+import { randomBytes } from 'node:crypto';
+import { after, describe, it } from 'mocha';
+import pg from 'pg';
 import { WebSocket } from 'ws';
+import { addressesOf } from '../../infra/local/addresses.ts';
+import { service } from '../../infra/local/services.ts';
+import { type SupervisedProcess, supervise } from '../../infra/local/supervisor.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Http, httpTo } from '../support/http.ts';
-import { runRunbook } from '../support/runbook.ts';
+import { headingsWithCommands, runRunbook } from '../support/runbook.ts';
 import { ownStack } from './own-stack.ts';
 
 /** What docs/operations/key-compromised.md promises. */
@@ -13,6 +18,8 @@ const refusedWithinMs = 60_000;
 describe('a signing key in wrong hands', function () {
   this.timeout(300_000);
   const stack = ownStack(() => ({ RAGLINE_DEMO_TRAFFIC: '0' }));
+  let restarted: SupervisedProcess | undefined;
+  after(() => restarted?.stop());
   type Grant = { access_token: string; refresh_token: string };
 
   const paths = {
@@ -25,11 +32,7 @@ describe('a signing key in wrong hands', function () {
 
   it('is taken back: its tokens are refused by every service, its sockets are cut, and sessions go on', async () => {
     const { env } = stack();
-    const url = env.RAGLINE_URL ?? '';
-    const http = httpTo(url);
-    const body = { tenant: 'demo', email: 'admin@demo.example', password: env.RAGLINE_DEMO_PASSWORD };
-    const grant: Grant = (await http('POST', '/v1/auth/login', { body })).body;
-    const services = { gateway: url, ...serviceUrls(env) };
+    const { url, http, services, grant } = await signIn();
     assert.ok(Object.keys(services).length > 6, 'each instance is asked on its own port too');
     assert.deepEqual(await statuses(services, http, grant.access_token), []);
     const closings = [closing(url, '/ws', grant), closing(url, '/ws/chat', grant)];
@@ -49,12 +52,70 @@ describe('a signing key in wrong hands', function () {
     );
     assert.deepEqual(await Promise.all(closings.map(({ code }) => code)), [4401, 4401]);
 
-    const refreshed = await http<Grant>('POST', '/v1/auth/refresh', {
-      body: { refresh_token: grant.refresh_token },
+    await goesOn(services, http, grant);
+  });
+
+  it('goes with the secret that seals it: not while identity runs, and then identity makes new ones by another', async () => {
+    const { env, context, instances, process } = stack();
+    const { http, services, grant } = await signIn();
+    const early = await runRunbook('key-compromised.md', 'The secret that seals keys', env);
+    assert.equal(early.code, 1, early.stdout);
+    assert.match(early.stderr, /Identity is running/);
+
+    await process('identity-1').stop();
+    await eventually(async () => assert.equal(await connectionsOfIdentity(env), 0), { withinMs: 20_000 });
+    const forgotten = await runRunbook('key-compromised.md', 'The secret that seals keys', env);
+    assert.equal(forgotten.code, 0, forgotten.stderr);
+    const meanwhile = await http('GET', paths.orders, { token: grant.access_token });
+    assert.equal(meanwhile.status, 200, 'tokens go on working until identity is there again');
+
+    const instance = instances.find(({ name }) => name === 'identity-1') ?? assert.fail();
+    const secrets = { ...context.secrets, key_encryption: randomBytes(24).toString('hex') };
+    restarted = await supervise(
+      service(instance, { ...context, secrets, addresses: addressesOf(context), instances }),
+      { dataDir: context.dataDir },
+    );
+    await eventually(async () => assert.deepEqual(await acceptedBy(services, grant.access_token), []), {
+      withinMs: refusedWithinMs,
+      everyMs: 1_000,
     });
+    await goesOn(services, http, grant);
+  });
+
+  it('is all that the runbook has commands for', () => {
+    const executed = ['A signing key', 'The secret that seals keys'];
+    assert.deepEqual(headingsWithCommands('key-compromised.md'), executed);
+  });
+
+  async function signIn() {
+    const { env } = stack();
+    const url = env.RAGLINE_URL ?? '';
+    const http = httpTo(url);
+    const body = { tenant: 'demo', email: 'admin@demo.example', password: env.RAGLINE_DEMO_PASSWORD };
+    const grant: Grant = (await http('POST', '/v1/auth/login', { body })).body;
+    return { url, http, grant, services: { gateway: url, ...serviceUrls(env) } };
+  }
+
+  /** The session survives its tokens: refresh tokens are not signed. */
+  async function goesOn(
+    services: Record<string, string>,
+    http: Http,
+    { refresh_token }: Grant,
+  ): Promise<void> {
+    const refreshed = await http<Grant>('POST', '/v1/auth/refresh', { body: { refresh_token } });
     assert.equal(refreshed.status, 200, refreshed.text);
     assert.deepEqual(await statuses(services, http, refreshed.body.access_token), []);
-  });
+  }
+
+  async function connectionsOfIdentity(env: Record<string, string>): Promise<number> {
+    const db = new pg.Client({ connectionString: env.DATABASE_URL });
+    await db.connect();
+    const { rows } = await db.query(
+      "SELECT count(*)::int AS count FROM pg_stat_activity WHERE usename = 'ragline_identity'",
+    );
+    await db.end();
+    return rows[0].count;
+  }
 
   function serviceUrls(env: Record<string, string>): Record<string, string> {
     return Object.fromEntries(Object.entries(env).filter(([name]) => /^URL_(?!GATEWAY)/.test(name)));

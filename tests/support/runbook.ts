@@ -14,14 +14,24 @@ export type RunbookOutcome = { code: number; stdout: string; stderr: string; com
  * @param file below docs/operations
  */
 export function commandsOf(file: string, heading: string): string {
-  const text = readFileSync(join(root, 'docs', 'operations', file), 'utf8');
-  const sections = text.split(/^(?=##+ )/m);
-  const section = sections.find((it) => it.split('\n', 1)[0]?.replace(/^#+ /, '') === heading);
+  const section = sectionsOf(file).find((it) => it.heading === heading);
   assert.ok(section, `${file} has no heading "${heading}"`);
-  // In a numbered list they are indented.
-  const blocks = [...section.matchAll(/^ *```sh\n(.*?)^ *```$/gms)].map(([, block]) => block ?? '');
-  assert.ok(blocks.length > 0, `${file} tells no commands below "${heading}"`);
-  return blocks.join('\n');
+  assert.ok(section.blocks.length > 0, `${file} tells no commands below "${heading}"`);
+  return section.blocks.join('\n');
+}
+
+/** For a test that all of them are executed. */
+export function headingsWithCommands(file: string): string[] {
+  return sectionsOf(file).flatMap(({ heading, blocks }) => (blocks.length > 0 ? [heading] : []));
+}
+
+function sectionsOf(file: string): { heading: string; blocks: string[] }[] {
+  const text = readFileSync(join(root, 'docs', 'operations', file), 'utf8');
+  return text.split(/^(?=##+ )/m).map((section) => ({
+    heading: (section.split('\n', 1)[0] ?? '').replace(/^#+ /, ''),
+    // In a numbered list they are indented.
+    blocks: [...section.matchAll(/^ *```sh\n(.*?)^ *```$/gms)].map(([, block]) => block ?? ''),
+  }));
 }
 
 /** @param env stands for what the runbook has the person set, such as TENANT, beside the stack's own settings */

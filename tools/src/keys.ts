@@ -33,12 +33,17 @@ export function register(program: Command): void {
       'Removes all keys, for when KEY_ENCRYPTION_SECRET itself is out: stop identity before, start it with another secret after.',
     )
     .requiredOption('--yes', 'nobody can sign in until identity has made new ones')
-    .action(() => withDatabase(forget));
+    .action(() => withDatabase(async (db) => print([{ forgotten: await forgetKeys(db) }], false)));
 }
 
 async function withDatabase(work: (db: pg.Client) => Promise<void>): Promise<void> {
   const settings = await readSettings();
-  const db = new pg.Client({ connectionString: settings.get('DATABASE_URL') });
+  const db = new pg.Client({
+    connectionString: settings.get('DATABASE_URL'),
+    application_name: 'ragline-keys',
+  });
+  // A connection that breaks: the statement fails, and that is who says so.
+  db.on('error', () => {});
   await db.connect();
   try {
     await work(db);
@@ -79,7 +84,21 @@ async function rotate(db: pg.Client, options: { revokeNow?: boolean; json?: bool
   print([{ signs: kid, revoked: withdraw, refused_by }], options.json === true);
 }
 
-async function forget(db: pg.Client): Promise<void> {
+/**
+ * Removes all keys; how many. Throws an Error while identity is connected: it would make new ones at once, sealed with the
+ * secret that is to be given up.
+ */
+export async function forgetKeys(db: Pick<pg.Client, 'query'>): Promise<number> {
+  const { rows } = await db.query<{ connections: number }>(
+    `SELECT count(*)::int AS connections FROM pg_stat_activity
+      WHERE datname = current_database() AND usename = 'ragline_identity'`,
+  );
+  const connections = rows[0]?.connections ?? 0;
+  if (connections > 0) {
+    throw new Error(
+      `Identity is running (connections of ragline_identity: ${connections}): stop all of its instances first`,
+    );
+  }
   const { rowCount } = await db.query('DELETE FROM identity.signing_key');
-  print([{ forgotten: rowCount }], false);
+  return rowCount ?? 0;
 }

@@ -5,6 +5,8 @@ import type { Admin } from 'kafkajs';
 import type { Hit } from './records.ts';
 
 export type Remaining = { where: string; why: string };
+/** What is asked of Kafka. */
+export type CutAdmin = Pick<Admin, 'listGroups' | 'describeGroups' | 'fetchOffsets' | 'deleteTopicRecords'>;
 /** `waiting`: will be cut by a later run; `others`: only if the topic is named. */
 export type Cut = { cut: number; waiting: Remaining[]; others: Remaining[] };
 
@@ -21,14 +23,14 @@ const lettersGroup = 'dead-letters';
  * is said, and is there for the next run.
  */
 export async function cutRecords(parts: {
-  admin: Admin;
+  admin: CutAdmin;
   pool: Pool;
   hits: readonly Hit[];
-  /** Topics that the operator allows to be cut, though others' events go with it. */
+  /** Topics that the operator allows to be cut, though others' events go with it, and though their group is gone. */
   named: readonly string[];
   withinMs: number;
 }): Promise<Cut> {
-  const { admin, pool, named } = parts;
+  const { admin, named } = parts;
   const others: Remaining[] = [];
   let waiting: Hit[] = [];
   for (const hit of parts.hits) {
@@ -38,7 +40,7 @@ export async function cutRecords(parts: {
   let cut = 0;
   const until = Date.now() + parts.withinMs;
   for (;;) {
-    const obstacles = await obstaclesOf(admin, pool, waiting);
+    const obstacles = await obstaclesOf(parts, waiting);
     const free = waiting.filter((hit) => !obstacles.has(hit));
     for (const [topic, of] of Map.groupBy(free, (hit) => hit.topic)) {
       const partitions = of.map(({ partition, last }) => ({ partition, offset: String(last + 1) }));
@@ -66,7 +68,10 @@ function whyNotOf({ topic, kind }: Hit): string {
 export const placeOf = ({ topic, partition, first, last }: Hit) => `${topic}/${partition} ${first}–${last}`;
 
 /** Why a partition cannot be cut at the moment; those that can are left out. */
-async function obstaclesOf(admin: Admin, pool: Pool, hits: readonly Hit[]): Promise<Map<Hit, string>> {
+async function obstaclesOf(
+  { admin, pool, named }: Pick<Parameters<typeof cutRecords>[0], 'admin' | 'pool' | 'named'>,
+  hits: readonly Hit[],
+): Promise<Map<Hit, string>> {
   const obstacles = new Map<Hit, string>();
   if (hits.length === 0) return obstacles;
   for (const hit of hits) {
@@ -82,7 +87,7 @@ async function obstaclesOf(admin: Admin, pool: Pool, hits: readonly Hit[]): Prom
   const { rows: ours } = await pool.query<{ group_id: string }>('SELECT group_id FROM streams.group_role');
   const own = new Set([lettersGroup, ...ours.map(({ group_id }) => group_id)]);
   for (const hit of hits) {
-    const must = mustHaveRead(hit);
+    const must = named.includes(hit.topic) ? undefined : mustHaveRead(hit);
     const isThere = readers.some(({ groupId, places }) => groupId === must && places.has(keyOf(hit)));
     const behind = readers.find(
       ({ groupId, isIdle, places }) =>
@@ -102,7 +107,7 @@ function mustHaveRead({ kind, topic }: Hit): string | undefined {
 
 type Reader = { groupId: string; isIdle: boolean; places: Map<string, number> };
 
-async function readersOf(admin: Admin, topics: string[]): Promise<Reader[]> {
+async function readersOf(admin: CutAdmin, topics: string[]): Promise<Reader[]> {
   const { groups } = await admin.listGroups();
   const ids = groups.filter(({ protocolType }) => protocolType === 'consumer').map(({ groupId }) => groupId);
   if (ids.length === 0) return [];

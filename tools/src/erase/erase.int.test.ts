@@ -11,8 +11,10 @@ import pg from 'pg';
 import { eventually } from '../../../tests/support/eventually.ts';
 import { stack } from '../../../tests/support/stack.ts';
 import { columns, erased } from './columns.ts';
+import { type CutAdmin, cutRecords } from './cut.ts';
 import { erase } from './erase.ts';
 import { findPerson, textsOf } from './person.ts';
+import type { Hit } from './records.ts';
 import { countRows, eraseAccount, eraseFailed, eraseRows, keysOf } from './rows.ts';
 import { findTexts, remainingOf, textColumns } from './search.ts';
 
@@ -381,6 +383,55 @@ describe('what Postgres has of a person', function () {
     }
     assert.throws(() => textsOf({ email: null, user_id: id }, []), /give the address as --text/);
     assert.deepEqual(textsOf({ email: null, user_id: id }, [email]), [email]);
+  });
+
+  it('is cut out of a topic when its group has read so far, or when the operator names what a group left', async () => {
+    const hit = { kind: 'failed', partition: 0, first: 3, last: 5, lastAt: 0, records: 2 } as const;
+    const [read, behind, gone]: Hit[] = ['read', 'behind', 'gone'].map((group) => ({
+      ...hit,
+      topic: `${group}.retry.60s`,
+    }));
+    assert.ok(read && behind && gone);
+    const places: Record<string, string> = { read: '6', behind: '5' };
+    const taken: string[] = [];
+    const admin: CutAdmin = {
+      listGroups: async () => ({
+        groups: Object.keys(places).map((groupId) => ({ groupId, protocolType: 'consumer' })),
+      }),
+      describeGroups: async (groupIds) => ({
+        groups: groupIds.map((groupId) => ({
+          ...{ groupId, errorCode: 0, members: [], protocol: '', protocolType: 'consumer', state: 'Stable' },
+        })),
+      }),
+      fetchOffsets: async ({ groupId, topics = [] }) =>
+        topics
+          .filter((topic) => topic.startsWith(groupId))
+          .map((topic) => ({
+            topic,
+            partitions: [{ partition: 0, offset: places[groupId] ?? '-1', metadata: null }],
+          })),
+      async deleteTopicRecords({ topic, partitions }) {
+        taken.push(...partitions.map(({ partition, offset }) => `${topic}/${partition} ${offset}`));
+      },
+    };
+    const own = pool(1);
+    try {
+      const cut = (named: string[]) =>
+        cutRecords({ admin, pool: own, hits: [read, behind, gone], named, withinMs: 0 });
+      const { waiting, others } = await cut([]);
+      assert.deepEqual(taken, ['read.retry.60s/0 6']);
+      assert.deepEqual(waiting, [
+        { where: 'behind.retry.60s/0 3–5', why: 'the group behind has not read it yet' },
+        { where: 'gone.retry.60s/0 3–5', why: 'the group gone has not read it yet' },
+      ]);
+      assert.deepEqual(others, []);
+      taken.length = 0;
+      const named = await cut([behind.topic, gone.topic]);
+      assert.deepEqual(taken, ['read.retry.60s/0 6', 'gone.retry.60s/0 6']);
+      assert.equal(named.waiting.length, 1, 'whoever reads is waited for all the same');
+    } finally {
+      await own.end();
+    }
   });
 
   function pool(max: number): Pool {
