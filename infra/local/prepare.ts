@@ -4,8 +4,9 @@ import { ensureSlot } from '@ragline/postgres/slot';
 import { createLogger } from '@ragline/runtime/logger';
 import { registerSchemas } from '@ragline/schemas/register';
 import { allTopics } from '@ragline/schemas/topics';
-import { applyConnector } from '../../tools/src/parts/apply-connector.ts';
+import { applyConnector, connectorName } from '../../tools/src/parts/apply-connector.ts';
 import { applyTopics } from '../../tools/src/parts/apply-topics.ts';
+import { holdConnector, untilConnectAnswers } from '../../tools/src/streams/rebuild/connector.ts';
 import { beginTopicsAt } from '../../tools/src/streams/rebuild/positions.ts';
 import type { Addresses } from './addresses.ts';
 import type { Flow } from './flow.ts';
@@ -15,12 +16,17 @@ import type { StartingParts } from './start-parts.ts';
 
 export type Prepared = Record<'migrated' | 'topics' | 'schemas' | 'connector', Promise<unknown>>;
 
-/** Begins each step as soon as what it needs is there. */
+/**
+ * Begins each step as soon as what it needs is there.
+ *
+ * @param mending leaves the slot as it is, and stops the connector, which Connect starts by itself
+ */
 export function prepare(
   flow: Flow,
   ready: StartingParts,
   addresses: Addresses,
   onProgress: Progress,
+  mending = false,
 ): Prepared {
   const show = <T>(item: string, run: () => Promise<T>, textOf: (result: T) => string) =>
     shown(onProgress, 'preparing', item, run, textOf);
@@ -28,7 +34,7 @@ export function prepare(
   const migrated = flow.step([ready.databases], () =>
     show(
       'migrations',
-      () => migrateAll(addresses.DATABASE_URL),
+      () => migrateAll(addresses.DATABASE_URL, mending),
       (count) => `${count} migrations`,
     ),
   );
@@ -47,26 +53,35 @@ export function prepare(
     ),
   );
   const places = flow.step([migrated, topics], () => beginTopics(addresses));
-  const connector = flow.step([ready.connect, places], () =>
-    show(
-      'connector',
-      () =>
-        applyConnector({
-          connectUrl: addresses.CONNECT_URL,
-          cdcUrl: addresses.DATABASE_URL_RAGLINE_CDC,
-          // A start that fails takes Connect down with it, and then nobody could resume it.
-          resume: true,
-        }),
-      () => 'connector RUNNING',
-    ),
-  );
+  const connector = mending
+    ? flow.step([ready.connect], () =>
+        show(
+          'connector',
+          () => stopConnector(addresses),
+          () => 'connector stopped',
+        ),
+      )
+    : flow.step([ready.connect, places], () =>
+        show(
+          'connector',
+          () =>
+            applyConnector({
+              connectUrl: addresses.CONNECT_URL,
+              cdcUrl: addresses.DATABASE_URL_RAGLINE_CDC,
+              // A start that fails takes Connect down with it, and then nobody could resume it.
+              resume: true,
+            }),
+          () => 'connector RUNNING',
+        ),
+      );
   return { migrated, topics, schemas, connector };
 }
 
 /** The slot is made with the tables, before any service can write: the connector reads from where it begins. */
-async function migrateAll(databaseUrl: string): Promise<number> {
+async function migrateAll(databaseUrl: string, mending: boolean): Promise<number> {
   await migrate({ databaseUrl, log: createLogger({ service: 'ragline', level: 'error' }) });
-  await ensureSlot({ databaseUrl });
+  // It may be what is to be mended.
+  if (!mending) await ensureSlot({ databaseUrl });
   return (await listMigrations()).length;
 }
 
@@ -81,6 +96,16 @@ function beginTopics(addresses: Addresses): Promise<string[]> {
     },
     topics: allTopics.map(({ name }) => name),
   });
+}
+
+async function stopConnector(addresses: Addresses): Promise<string> {
+  const connector = {
+    connectUrl: addresses.CONNECT_URL,
+    cdcUrl: addresses.DATABASE_URL_RAGLINE_CDC,
+    name: connectorName,
+  };
+  await untilConnectAnswers(connector);
+  return holdConnector(connector);
 }
 
 async function makeTopics(addresses: Addresses) {

@@ -30,6 +30,7 @@ export function stackEnv({ context, instances, parts, services }: StackParts): R
     env[`URL_${suffix}`] = `http://${host}:${port}`;
     if (metricsPort) env[`METRICS_URL_${suffix}`] = `http://${host}:${metricsPort}/metrics`;
   }
+  env.PID_START = String(process.pid);
   for (const { name, pid } of [...parts, ...services]) {
     const id = pid();
     if (id !== undefined) env[pidName(name)] = String(id);

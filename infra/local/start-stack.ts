@@ -45,6 +45,8 @@ export type StackOptions = {
   instances?: Instances;
   /** Parts with roles, tables, topics, schemas and connector, but no services and no sample data. */
   partsOnly?: boolean;
+  /** Parts for mending: nothing reads them, nothing writes. As `partsOnly`, the connector stopped, a missing slot no fault. */
+  mending?: boolean;
   /** False: a service that fails its health check is left as it is, for tests that freeze one. */
   healthRestart?: boolean;
   onProgress?: Progress;
@@ -103,8 +105,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     };
     const flow = createFlow(options.signal);
     const starting = startParts(flow, context, supervision, onProgress, parts);
-    const prepared = prepare(flow, starting, addresses, onProgress);
-    if (!options.partsOnly) {
+    const prepared = prepare(flow, starting, addresses, onProgress, options.mending === true);
+    if (!isPartsOnly(options)) {
       const serviceContext: ServiceContext = { ...context, addresses, instances, modelDir: files.modelDir };
       const needs = [prepared.migrated, prepared.topics, prepared.schemas, starting.rights, starting.valkey];
       const started = startServices(flow, needs, serviceContext, supervision, onProgress, services);
@@ -136,6 +138,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
+const isPartsOnly = ({ partsOnly, mending }: StackOptions): boolean => partsOnly === true || mending === true;
+
 async function mendKilledStart(dataDir: string, onProgress: Progress): Promise<void> {
   const count = await endLeftovers(dataDir);
   if (count === 0) return;
@@ -159,7 +163,7 @@ async function makePlan(
     return !isPart(part) || !outside(env, part);
   });
   const free = options.ports === 'free';
-  const instances = options.partsOnly ? [] : await placeInstances(wanted, ports.gateway, used, { free });
+  const instances = isPartsOnly(options) ? [] : await placeInstances(wanted, ports.gateway, used, { free });
   return { plan: { dataDir, logsDir, ports, secrets, env }, instances };
 }
 

@@ -24,6 +24,7 @@ import type { SupervisorEvent } from './supervisor.ts';
 
 const help = `npm start [-- OPTIONS]    starts RAGline and everything that it needs on this machine
 
+  --parts        the parts alone, with the connector stopped: for mending, as docs/operations/ tells
   --reset        begins anew: removes the data of the embedded parts (asks first)
   --yes          does not ask
   --json         prints JSON lines
@@ -33,6 +34,7 @@ Settings: docs/operations/README.md. More commands: npx ragline --help`;
 
 const { values: options } = parseArgs({
   options: {
+    parts: { type: 'boolean', default: false },
     reset: { type: 'boolean', default: false },
     yes: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -54,8 +56,11 @@ const ended = stopOnSignals();
 
 try {
   if (options.reset) await reset();
-  stack = await startStack({ dataDir, onProgress: display.event, onEvent: report, signal: stopping.signal });
-  await ready(stack);
+  stack = await startStack({
+    ...{ dataDir, mending: options.parts, signal: stopping.signal },
+    ...{ onProgress: display.event, onEvent: report },
+  });
+  await (options.parts ? mending(stack) : ready(stack));
 } catch (error) {
   await failed(error);
 }
@@ -108,6 +113,19 @@ async function ready(running: Stack): Promise<void> {
   await training?.stop();
   await traffic?.stop();
   await (await comparing)?.stop();
+  await end(running);
+}
+
+/** Parts alone, for as long as somebody mends them. */
+async function mending(running: Stack): Promise<void> {
+  display.data({ event: 'parts_ready', logs: running.context.logsDir });
+  display.text('\n  The parts run. Services do not, and the connector stands.    Stop: Ctrl-C\n');
+  display.end();
+  await ended;
+  await end(running);
+}
+
+async function end(running: Stack): Promise<void> {
   await running.stop();
   const kept = `The data is kept in ${dataDir}.`;
   console.log(

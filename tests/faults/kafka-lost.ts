@@ -65,7 +65,7 @@ export async function effectsIn(db: pg.Pool, tenantId: string): Promise<Record<s
 }
 
 /** Events into the outbox of orders as the service would write them, whatever they say. */
-export async function openOutbox({ env }: Stack) {
+export async function openOutbox({ env }: Pick<Stack, 'env'>) {
   const log = createLogger({ service: 'test', level: 'error' });
   const metrics = createMetrics({ service: 'test' });
   const url = env.DATABASE_URL_RAGLINE_ORDERS ?? '';

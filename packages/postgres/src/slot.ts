@@ -55,7 +55,7 @@ export async function ensureSlot(options: EnsureSlotOptions): Promise<boolean> {
     if (rowCount) return false;
     if (!evenIfBehind && (await hasEvents(client))) {
       throw new SlotMissingError(
-        `The outboxes hold events but there is no slot ${name}: what was written since it went is not on Kafka. See docs/operations/slot-lost.md`,
+        `The outboxes hold events but there is no slot ${name}: what was written since it went is not on Kafka. See docs/operations/slot-lost.md, or postgres-restored.md where an earlier state was restored`,
       );
     }
     await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [name]);

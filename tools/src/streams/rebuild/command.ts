@@ -1,7 +1,7 @@
 /** ragline streams rebuild */
 import { createInterface } from 'node:readline/promises';
 import { slotName } from '@ragline/postgres/slot';
-import { allTopics } from '@ragline/schemas/topics';
+import { allTopics, type Topic, topics } from '@ragline/schemas/topics';
 import type { Command } from 'commander';
 import { connectorName } from '../../parts/apply-connector.ts';
 import { accessFrom, kafkaFrom } from '../../parts/kafka.ts';
@@ -14,6 +14,7 @@ type Options = {
   since?: string;
   topics?: string;
   recreate?: boolean;
+  restored?: boolean;
   evenIfLate?: boolean;
   dryRun?: boolean;
   yes?: boolean;
@@ -26,7 +27,7 @@ export function register(streams: Command): void {
     .description(
       `Writes to Kafka what the outboxes hold and the topics do not: same ids, bytes, keys and order. Stops the
 connector meanwhile and lets it go on exactly behind what was written; orders may be placed all the while. Safe to
-repeat, also after it was interrupted. docs/operations/ says when: kafka-lost.md, slot-lost.md.`,
+repeat, also after it was interrupted. docs/operations/ says when: kafka-lost.md, slot-lost.md, postgres-restored.md.`,
     )
     .option(
       '--since <time>',
@@ -34,6 +35,10 @@ repeat, also after it was interrupted. docs/operations/ says when: kafka-lost.md
     )
     .option('--recreate', 'delete the topics and make them anew first; their groups must be stopped')
     .option('--topics <list>', 'with --recreate: only these, such as orders.v1,catalog.v1')
+    .option(
+      '--restored',
+      'Postgres was restored to an earlier time: --recreate, and empty what tells of later without an outbox',
+    )
     .option(
       '--even-if-late',
       'write also what is missing before later events of its key, which it then comes after',
@@ -43,17 +48,23 @@ repeat, also after it was interrupted. docs/operations/ says when: kafka-lost.md
     .option('--json', 'print JSON')
     .action(async (options: Options) => {
       const settings = await readSettings();
-      const topics = fromOutbox(allTopics);
+      const written = fromOutbox(allTopics);
       const chosen = namesOf(
         options.topics,
-        topics.map(({ name }) => name),
+        written.map(({ name }) => name),
       );
-      if (options.topics !== undefined && options.recreate !== true)
+      if (options.restored === true && (options.topics ?? options.since) !== undefined)
+        throw new Error('--restored makes all of it anew: without --topics and --since');
+      const isAnew = options.recreate === true || options.restored === true;
+      const recreate = isAnew ? chosen : [];
+      const empty = options.restored === true ? allTopics.filter(isForgotten) : [];
+      if (options.topics !== undefined && !isAnew)
         throw new Error(
           '--topics says what --recreate makes anew; without it every topic is completed, whole or not',
         );
       const since = timeOf(options.since);
-      if (options.dryRun !== true && options.yes !== true) await ask(options.recreate ? chosen : []);
+      if (options.dryRun !== true && options.yes !== true)
+        await ask([...recreate, ...empty.map(({ name }) => name)]);
       const report = await rebuild({
         databaseUrl: settings.get('DATABASE_URL'),
         kafka: kafkaFrom(settings, 'ragline-rebuild'),
@@ -64,9 +75,9 @@ repeat, also after it was interrupted. docs/operations/ says when: kafka-lost.md
           name: connectorName,
         },
         slotName,
-        topics,
+        topics: written,
         tables: await outboxTables(),
-        recreate: options.recreate ? chosen : [],
+        ...{ recreate, empty },
         ...(since === undefined ? {} : { since }),
         evenIfLate: options.evenIfLate === true,
         dryRun: options.dryRun === true,
@@ -83,6 +94,14 @@ repeat, also after it was interrupted. docs/operations/ says when: kafka-lost.md
       }));
     });
 }
+
+/**
+ * Topics of no outbox that are about rows which a restored Postgres has as they were before, or not at all: events of
+ * answers, whose readers get them by REST again, and letters of our groups, whose records wait in Postgres and are
+ * announced from there. Calls of models were made all the same.
+ */
+const isForgotten = ({ name, owner }: Topic): boolean =>
+  name === topics.chatEvents.name || (owner !== 'others' && name.endsWith('.dlq'));
 
 /** Throws an Error that names a topic which cannot be written again. */
 export function namesOf(list: string | undefined, rebuildable: readonly string[]): string[] {

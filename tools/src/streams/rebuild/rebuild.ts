@@ -42,6 +42,8 @@ export type RebuildOptions = {
   tables: readonly string[];
   /** Names of topics to delete and make anew first. */
   recreate?: readonly string[];
+  /** Topics of no outbox that are deleted and made anew with nothing on them. */
+  empty?: readonly Topic[];
   /** Looks at what is younger only; without it at all that each topic would still hold. */
   since?: Date;
   /** Write also what is missing before something of its key that is there: it comes after that then. */
@@ -139,13 +141,13 @@ async function written(
   admin: pg.Client,
   state: { hasChanged: boolean },
 ): Promise<RebuildReport> {
-  const { kafka, connector, slotName, topics, recreate = [], onProgress = () => {} } = options;
+  const { kafka, connector, slotName, topics, recreate = [], empty = [], onProgress = () => {} } = options;
   const names = topics.map(({ name }) => name);
+  const anew = [...topics.filter(({ name }) => recreate.includes(name)), ...empty];
   const slotBefore = await untilSlotIsFree(admin, slotName);
-  if (recreate.length > 0) {
-    onProgress(`making anew ${recreate.join(', ')}`);
-    const chosen = topics.filter(({ name }) => recreate.includes(name));
-    await withAdmin(kafka, (it) => recreateTopics(it, chosen));
+  if (anew.length > 0) {
+    onProgress(`making anew ${anew.map(({ name }) => name).join(', ')}`);
+    await withAdmin(kafka, (it) => recreateTopics(it, anew));
     state.hasChanged = true;
   }
   await untilStable(client, names);
@@ -154,7 +156,7 @@ async function written(
     const reader = await openReader(options, boundary.snapshot);
     try {
       const bounds = new Map<string, TopicBounds>();
-      await beginTopics(admin, client, names);
+      await beginTopics(admin, client, [...names, ...empty.map(({ name }) => name)]);
       const waiting = await unplaced(admin, names);
       onProgress('comparing outboxes and topics');
       const placed = new Map<string, Map<string, number>>();

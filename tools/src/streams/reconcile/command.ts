@@ -1,5 +1,7 @@
 /** ragline streams reconcile */
+import { open } from 'node:fs/promises';
 import { slotName } from '@ragline/postgres/slot';
+import { createCodec } from '@ragline/schemas/codec';
 import { allTopics } from '@ragline/schemas/topics';
 import type { Command } from 'commander';
 import { accessFrom } from '../../parts/kafka.ts';
@@ -7,10 +9,17 @@ import { print } from '../../parts/output.ts';
 import { readSettings, type Settings } from '../../parts/settings.ts';
 import { fromOutbox, outboxTables } from '../outbox-rows.ts';
 import { timeOf } from '../rebuild/command.ts';
-import { type Reconciled, reconcile } from './reconcile.ts';
+import { type Reconciled, type ReconcileOptions, reconcile } from './reconcile.ts';
 import { watch } from './watch.ts';
 
-type Options = { since?: string; json?: boolean; every?: string; port: string; host: string };
+type Options = {
+  since?: string;
+  json?: boolean;
+  withdrawn?: string;
+  every?: string;
+  port: string;
+  host: string;
+};
 
 const shownMax = 50;
 
@@ -23,6 +32,10 @@ topic, in no outbox). Changes nothing. Exit code 1 when there is any; holes are 
     )
     .option('--since <time>', 'look at events from then on only, such as 2026-01-31T12:00Z')
     .option('--json', 'print all of it as JSON')
+    .option(
+      '--withdrawn <file>',
+      'write orders that Postgres does not know, or knows as they were before, into a new file: a line of JSON each, with what the last event says. Then the exit code is 0 whatever was found',
+    )
     .option(
       '--every <minutes>',
       'go on, and compare again so often: each time what came since the last time but one',
@@ -41,13 +54,41 @@ topic, in no outbox). Changes nothing. Exit code 1 when there is any; holes are 
         });
         return;
       }
+      if (options.withdrawn !== undefined) {
+        show(await withdrawnTo(options.withdrawn, settings, since), options.json === true);
+        return;
+      }
       const result = await compare(settings, since);
       show(result, options.json === true);
       if (result.topics.some(({ holes, phantoms }) => holes + phantoms > 0)) process.exitCode = 1;
     });
 }
 
-async function compare(settings: Settings, since: Date | undefined): Promise<Reconciled> {
+/** Throws an Error when the file is there: it may be the only one that knows those orders. */
+async function withdrawnTo(file: string, settings: Settings, since: Date | undefined): Promise<Reconciled> {
+  const codec = createCodec({ registryUrl: settings.get('SCHEMA_REGISTRY_URL') });
+  // Customers' orders: for its owner alone.
+  const out = await open(file, 'wx', 0o600);
+  try {
+    const result = await compare(settings, since, async (order, value) => {
+      const event = value === null ? null : await codec.decode(value).catch(() => undefined);
+      // Of a schema that the registry has forgotten too: the bytes, for whoever still has it.
+      const content =
+        event === undefined ? { value: value?.toString('base64') } : { event: event?.value ?? null };
+      await out.write(`${JSON.stringify({ ...order, ...content })}\n`);
+    });
+    await out.sync();
+    return result;
+  } finally {
+    await out.close();
+  }
+}
+
+async function compare(
+  settings: Settings,
+  since: Date | undefined,
+  onWithdrawn?: ReconcileOptions['onWithdrawn'],
+): Promise<Reconciled> {
   return reconcile({
     databaseUrl: settings.get('DATABASE_URL'),
     cdcUrl: settings.get('DATABASE_URL_RAGLINE_CDC'),
@@ -56,6 +97,7 @@ async function compare(settings: Settings, since: Date | undefined): Promise<Rec
     topics: fromOutbox(allTopics),
     tables: await outboxTables(),
     ...(since === undefined ? {} : { since }),
+    ...(onWithdrawn === undefined ? {} : { onWithdrawn }),
   });
 }
 
@@ -72,8 +114,19 @@ function show(result: Reconciled, json: boolean): void {
   const more = Math.max(0, result.holes.length - shownMax) + Math.max(0, result.phantoms.length - shownMax);
   if (more > 0) say(`and ${more} more: --json lists them`);
   const { withdrawn_orders: withdrawn } = result;
-  if (withdrawn.length > 0) say(`orders that Postgres does not know (any more): ${withdrawn.join(' ')}`);
+  for (const { order_id, tenant_id, kind, topic, partition, offset, written_at } of withdrawn.slice(
+    0,
+    shownMax,
+  )) {
+    say(
+      `${words[kind]}  order ${order_id}  tenant ${tenant_id}  ${topic}/${partition} @${offset} of ${written_at}`,
+    );
+  }
+  if (withdrawn.length > shownMax)
+    say(`and ${withdrawn.length - shownMax} more orders: --withdrawn writes them`);
 }
+
+const words = { withdrawn: 'withdrawn ', taken_back: 'taken back' };
 
 function minutes(text: string): number {
   const value = Number(text);

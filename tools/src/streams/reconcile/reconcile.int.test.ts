@@ -4,7 +4,7 @@ import { createLogger } from '@ragline/runtime/logger';
 import { startProducer } from '@ragline/streams/producer';
 import { after, before, describe, it } from 'mocha';
 import { openRebuildScene, type RebuildScene } from '../rebuild/rebuild.scene.ts';
-import { reconcile } from './reconcile.ts';
+import { type ReconcileOptions, reconcile } from './reconcile.ts';
 
 /** One story, in its order: each test goes on where the last one ended. */
 describe('outboxes and topics, compared', function () {
@@ -21,7 +21,7 @@ describe('outboxes and topics, compared', function () {
 
   // Nothing moves its slot on when nothing is written: it may be behind for ever, as far as the log goes.
   const soon = { arriveWithinMs: 2_000, pastAfterMs: 0 };
-  const compared = (more: { since?: Date } = {}) => {
+  const compared = (more: Partial<ReconcileOptions> = {}) => {
     const { databaseUrl, connector, access, slotName, topics, tables } = scene.options;
     return reconcile({
       databaseUrl,
@@ -54,13 +54,25 @@ describe('outboxes and topics, compared', function () {
     assert.ok(seen);
     await scene.untilThere(25);
     const strange = Array.from({ length: 5 }, () => randomUUIDv7());
-    await produce([...strange, seen]);
+    await produce([...strange, seen], strange.at(-1));
 
-    const result = await compared();
+    const told: string[] = [];
+    const onWithdrawn: ReconcileOptions['onWithdrawn'] = async ({ order_id }, value) =>
+      void told.push(`${order_id}: ${value}`);
+    const result = await compared({ onWithdrawn });
     assert.deepEqual(result.holes.map(({ event_id }) => event_id).sort(), lost.sort());
     assert.deepEqual(result.phantoms.map(({ event_id }) => event_id).sort(), strange.sort());
     assert.equal(result.topics[0]?.doubled, 1);
-    assert.deepEqual(result.withdrawn_orders.sort(), strange.map((id) => `order of ${id}`).sort());
+    // Of the last, Postgres knows the order: what it does not know is a change.
+    const [last = '', ...created] = [...strange].reverse();
+    assert.deepEqual(
+      result.withdrawn_orders.map(({ order_id, kind, events }) => [order_id, kind, events]).sort(),
+      [
+        ...created.map((id) => [`order of ${id}`, 'withdrawn', 1]),
+        [`order of ${last}`, 'taken_back', 1],
+      ].sort(),
+    );
+    assert.deepEqual(told.toSorted(), strange.map((id) => `order of ${id}: strange`).toSorted());
   });
 
   it('take what the connector has not come to for what it is', async () => {
@@ -89,12 +101,13 @@ describe('outboxes and topics, compared', function () {
     assert.ok(!phantoms.some(({ event_id }) => late.includes(event_id ?? '')));
   });
 
-  async function produce(ids: readonly string[]): Promise<void> {
+  /** @param change is an order's change and not its beginning */
+  async function produce(ids: readonly string[], change?: string): Promise<void> {
     const log = createLogger({ service: 'test', level: 'error' });
     const producer = await startProducer({ kafka: scene.kafka, log });
     try {
       for (const id of ids) {
-        const headers = { id, event_type: 'order_created' };
+        const headers = { id, event_type: id === change ? 'order_status_changed' : 'order_created' };
         const record = { key: Buffer.from(`order of ${id}`), value: Buffer.from('strange'), headers };
         await producer.send(scene.topic.name, [record]);
       }

@@ -17,6 +17,7 @@ import { type OutboxReader, openOutboxes, type RowHead } from '../outbox-rows.ts
 import { createJudge, type Present } from '../rebuild/plan.ts';
 import { slotState } from '../rebuild/slot.ts';
 import { boundsOf, recordsOf, type TopicBounds, type TopicRecord } from '../topic-records.ts';
+import { createWithdrawnOrders, type WithdrawnOrder, type WithdrawnOrders } from './withdrawn.ts';
 
 export type ReconcileOptions = {
   /** An administrator's connection string, and one of ragline_cdc. */
@@ -35,6 +36,8 @@ export type ReconcileOptions = {
    * transactions take, since it reads in the order of their ends.
    */
   pastAfterMs?: number;
+  /** Told of each order in `withdrawn_orders`, with the value of its last event; null where that was not kept. */
+  onWithdrawn?: (order: WithdrawnOrder, value: Buffer | null) => Promise<void>;
 };
 
 /** An event that its outbox has and its topic has not. */
@@ -69,8 +72,8 @@ export type Reconciled = {
   /** The first 10,000 of each. */
   holes: Hole[];
   phantoms: Phantom[];
-  /** Orders that were created on orders.v1 and are in no outbox: what a restore of Postgres has taken back. */
-  withdrawn_orders: string[];
+  /** Orders with events that are on orders.v1 and in no outbox: what a restore of Postgres has taken back. */
+  withdrawn_orders: WithdrawnOrder[];
 };
 
 const listedMax = 10_000;
@@ -98,11 +101,13 @@ export async function reconcile(options: ReconcileOptions): Promise<Reconciled> 
       const inOutbox = await idsIn(reader);
       // After the snapshot, which the first of its queries took: all that is in it lies before this place.
       const { rows } = await admin.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
-      const found = await readTopics(client, bounds, { inOutbox, reader });
+      const withdrawn = createWithdrawnOrders(options.onWithdrawn !== undefined);
+      const found = await readTopics(client, bounds, { inOutbox, reader, withdrawn });
       const missing = await missingRows(reader, found, options);
       const arriving = { bounds, missing, found, lsn: rows[0]?.lsn };
       const onTheWay = await untilArrived(client, admin, arriving, options);
-      return report(found, missing, onTheWay);
+      for (const { order, value } of withdrawn.list()) await options.onWithdrawn?.(order, value);
+      return report(found, missing, onTheWay, withdrawn);
     } finally {
       await reader.close();
     }
@@ -137,38 +142,43 @@ async function idsIn(reader: OutboxReader): Promise<IdSet> {
 
 /** `newest`: of the rows that are on the topic, the youngest's time (ms since 1970). */
 type Found = Present & { counts: TopicCounts; phantoms: Phantom[]; newest: number };
-type Outboxes = { inOutbox: IdSet; reader: OutboxReader };
+type Outboxes = { inOutbox: IdSet; reader: OutboxReader; withdrawn: WithdrawnOrders };
 
 async function readTopics(
   client: TailClient,
   bounds: ReadonlyMap<string, TopicBounds>,
-  { inOutbox, reader }: Outboxes,
+  { inOutbox, ...outboxes }: Outboxes,
 ) {
   const found = new Map<string, Found>();
   for (const [topic, places] of bounds) {
     const it = emptyFound(topic, places);
-    let strange: Phantom[] = [];
+    let strange: TopicRecord[] = [];
     for await (const record of recordsOf(client, topic, places)) {
       if (take(it, record, inOutbox)) continue;
-      strange.push(phantomOf(topic, record));
+      strange.push(record);
       if (strange.length < askedAtOnce) continue;
-      await judgeStrange(it, strange, reader);
+      await judgeStrange(it, strange, outboxes);
       strange = [];
     }
-    await judgeStrange(it, strange, reader);
+    await judgeStrange(it, strange, outboxes);
     found.set(topic, it);
   }
   return found;
 }
 
 /** Its row may be older than all that was read: the connector was away for long, or a rebuild has written it now. */
-async function judgeStrange(it: Found, strange: readonly Phantom[], reader: OutboxReader): Promise<void> {
-  const ids = strange.flatMap(({ event_id }) => (event_id !== null && uuid.test(event_id) ? [event_id] : []));
+async function judgeStrange(
+  it: Found,
+  strange: readonly TopicRecord[],
+  { reader, withdrawn }: Omit<Outboxes, 'inOutbox'>,
+): Promise<void> {
+  const ids = strange.flatMap(({ id }) => (id !== null && uuid.test(id) ? [id] : []));
   const known = ids.length === 0 ? new Set<string>() : await reader.known(ids);
-  for (const phantom of strange) {
-    if (phantom.event_id !== null && known.has(phantom.event_id)) continue;
+  for (const record of strange) {
+    if (record.id !== null && known.has(record.id)) continue;
     it.counts.phantoms += 1;
-    if (it.phantoms.length < listedMax) it.phantoms.push(phantom);
+    withdrawn.add(it.topic, record);
+    if (it.phantoms.length < listedMax) it.phantoms.push(phantomOf(it.topic, record));
   }
 }
 
@@ -298,6 +308,7 @@ function report(
   found: ReadonlyMap<string, Found>,
   missing: ReadonlyMap<string, RowHead>,
   onTheWay: ReadonlySet<string>,
+  withdrawn: WithdrawnOrders,
 ): Reconciled {
   for (const { id, topic } of missing.values()) {
     const counts = found.get(topic)?.counts;
@@ -306,7 +317,6 @@ function report(
     counts.on_the_way += 1;
   }
   const phantoms = [...found.values()].flatMap((it) => it.phantoms).slice(0, listedMax);
-  const created = phantoms.filter(({ event_type }) => event_type === 'order_created');
   return {
     at: new Date().toISOString(),
     topics: [...found.values()].map(({ counts }) => counts),
@@ -317,6 +327,6 @@ function report(
         return { topic, event_id: id, key, created_at: created_at.toISOString() };
       }),
     phantoms,
-    withdrawn_orders: [...new Set(created.flatMap(({ key }) => (key === null ? [] : [key])))],
+    withdrawn_orders: withdrawn.list().map(({ order }) => order),
   };
 }
