@@ -68,6 +68,8 @@ async function run(options: Options): Promise<void> {
       throw new Error('This is the only active admin of the tenant: make another one first');
     }
     if (options.dryRun !== true && options.yes !== true) await ask(options);
+    // First of all: whoever goes on after the account has gone needs it, and nothing leads from the address to it then.
+    process.stderr.write(`user ${person.user_id}\n`);
     const outcome = await erase(
       {
         pool,

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from '@ragline/postgres/pool';
 import type { Admin } from 'kafkajs';
-import type { Hit } from './records.ts';
+import type { FoundRecords, Hit } from './records.ts';
 
 export type Remaining = { where: string; why: string };
 /** What is asked of Kafka. */
@@ -11,6 +11,35 @@ export type CutAdmin = Pick<Admin, 'listGroups' | 'describeGroups' | 'fetchOffse
 export type Cut = { cut: number; waiting: Remaining[]; others: Remaining[] };
 
 const lettersGroup = 'dead-letters';
+
+const roundsMax = 4;
+
+/**
+ * Finds and cuts until nothing of the person moves any more: a record that its group has read may have been given up
+ * meanwhile, and lie in the next topic, which was read before.
+ *
+ * @param find in all topics, or in those of what failed alone
+ */
+export async function cutUntilStill(steps: {
+  find(where: 'everywhere' | 'among what failed'): Promise<FoundRecords>;
+  cut(hits: readonly Hit[]): Promise<Cut>;
+}): Promise<Cut & { own: Hit[] }> {
+  const { hits, own } = await steps.find('everywhere');
+  const all = { ...(await steps.cut(hits)), own };
+  let moved = hits.some(({ kind }) => kind === 'failed');
+  for (let round = 2; moved && all.waiting.length === 0; round += 1) {
+    const again = await steps.find('among what failed');
+    moved = again.hits.length > 0;
+    if (moved && round > roundsMax) {
+      const why = 'groups try records of the person again all the while: run this again';
+      return { ...all, waiting: again.hits.map((hit) => ({ where: placeOf(hit), why })) };
+    }
+    const { cut, waiting } = await steps.cut(again.hits);
+    all.cut += cut;
+    all.waiting.push(...waiting);
+  }
+  return all;
+}
 
 /**
  * Cuts each partition behind the person's last record, once nobody needs what is cut with it:

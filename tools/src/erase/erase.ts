@@ -9,7 +9,7 @@ import { createTailClient, type KafkaAccess } from '@ragline/streams/tail-client
 import type { Admin } from 'kafkajs';
 import { withAdmin } from '../parts/kafka.ts';
 import { eraseCaches } from './caches.ts';
-import { cutRecords, placeOf, type Remaining } from './cut.ts';
+import { cutRecords, cutUntilStill, placeOf, type Remaining } from './cut.ts';
 import { isInternal, judgeOf, kindOf } from './judge.ts';
 import { lockOut, type Person, textsOf } from './person.ts';
 import { type FoundRecords, findRecords, type Hit, hasArrived } from './records.ts';
@@ -100,8 +100,10 @@ async function run(parts: RunParts, person: Person, options: EraseOptions): Prom
   say('discarding what failed');
   const failed = await eraseFailed(pool, person, marks);
   say('reading all topics');
-  const { hits, own } = await find(parts, person, marks);
-  const of = await cutRecords({ admin, pool, hits, named: options.cut, withinMs: within.readMs });
+  const of = await cutUntilStill({
+    find: (where) => find(parts, person, marks, where),
+    cut: (hits) => cutRecords({ admin, pool, hits, named: options.cut, withinMs: within.readMs }),
+  });
   waiting.push(...of.waiting);
   // Letters that have come of records since, which the cut has waited for.
   const failedSince = await eraseFailed(pool, person, marks);
@@ -130,7 +132,7 @@ async function run(parts: RunParts, person: Person, options: EraseOptions): Prom
   const remaining = [...waiting, ...of.others, ...left.remaining];
   delete counts.streams?.busy;
   await audit(pool, person, id, 'done', counts, remaining);
-  const to_decide = [...own.map(inEvents), ...left.toDecide];
+  const to_decide = [...of.own.map(inEvents), ...left.toDecide];
   return { id, user_id: person.user_id, dry_run: false, counts, remaining, to_decide };
 }
 
@@ -153,15 +155,21 @@ async function close(parts: RunParts, person: Person, withinMs: number): Promise
 async function look(parts: RunParts, person: Person, marks: Marks, id: string): Promise<Erased> {
   const { pool, say } = parts;
   say('counting');
-  const { hits } = await find(parts, person, marks);
+  const { hits } = await find(parts, person, marks, 'everywhere');
   const records = hits.reduce((sum, hit) => sum + hit.records, 0);
   const counts = sumOf({ kafka: { records } }, await countRows(pool, person, marks));
   delete counts.streams?.busy;
   return { id, user_id: person.user_id, dry_run: true, counts, remaining: [], to_decide: [] };
 }
 
-async function find({ admin, client, pool }: RunParts, person: Person, marks: Marks): Promise<FoundRecords> {
-  const names = (await admin.listTopics()).filter((name) => !isInternal(name));
+async function find(
+  { admin, client, pool }: RunParts,
+  person: Person,
+  marks: Marks,
+  where: 'everywhere' | 'among what failed',
+): Promise<FoundRecords> {
+  const isWanted = (name: string) => where === 'everywhere' || kindOf(name) === 'failed';
+  const names = (await admin.listTopics()).filter((name) => !isInternal(name) && isWanted(name));
   return findRecords({
     client,
     // What may grow while it is read comes last.
