@@ -18,16 +18,16 @@ export async function findK6(env: NodeJS.ProcessEnv = process.env): Promise<stri
   const folders = (env.PATH ?? '').split(delimiter);
   const cached = join(cacheDirOf(env), `k6-${version}`);
   const found = [...folders, cached].map((folder) => join(folder, 'k6')).find((path) => existsSync(path));
-  return found ?? build(cached);
+  return found ?? build(cached, env);
 }
 
-async function build(folder: string): Promise<string> {
+async function build(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
   tell(`building k6 ${version} with Go, once; takes some minutes`);
   const half = `${folder}.${process.pid}`;
   await mkdir(half, { recursive: true });
   try {
-    const env = { ...process.env, GOBIN: half };
-    await run('go', ['install', `go.k6.io/k6@v${version}`], { env, timeout: buildWithinMs });
+    const settings = { ...env, GOBIN: half };
+    await run('go', ['install', `go.k6.io/k6@v${version}`], { env: settings, timeout: buildWithinMs });
     // Renamed when whole, so that a build that was cut off is never taken for a good one.
     await rename(half, folder);
   } catch (error) {
