@@ -30,7 +30,7 @@ export const alone: Record<string, string> = {
   'packages/postgres/src/access.int.test.ts': 'looks at every table and every row of the stack’s database',
   'packages/postgres/src/database.int.test.ts': 'drops partitions of outboxes that others write to',
   'packages/postgres/src/plain-owner.int.test.ts': 'makes and drops roles, which all databases share',
-  'services/notifications/src/preferences/preferences.int.test.ts':
+  'services/notifications/src/preferences/digests.int.test.ts':
     'counts the digests that are due, which any instance of the service tells',
   'services/orders/src/search-plan.int.test.ts':
     'asks for plans, which depend on what others write meanwhile',

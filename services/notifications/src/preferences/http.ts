@@ -40,7 +40,7 @@ export function addPreferenceRoutes({ api, store, onChanged }: PreferenceRoutes)
       path,
       summary: 'Replace them',
       description:
-        'Kinds and fields that are not named are as in the beginning; `{}` is the way back to it. `live` is about sockets and streams: what is held, by `"digest"` or in quiet hours, is told by one notification `notifications_digest` that says how many of what, every `digest_minutes` and when quiet hours end. `order_cancelled` is told at once in quiet hours too. `list` is about `GET /v1/notifications`: what it leaves out is kept, and there again when it is wanted. In force with the answer for what comes after it; on other instances as soon as they hear of it, within a second as a rule. What was held until then comes in a digest of its own. `If-Match` is optional (412 for another version). 429 when more than 20 digests wait.',
+        'Kinds and fields that are not named are as in the beginning; `{}` is the way back to it. `live` is about sockets and streams: what is held, by `"digest"` or in quiet hours, is told by one notification `notifications_digest` that says how many of what are unread, every `digest_minutes` and when quiet hours end. `order_cancelled` is told at once in quiet hours too. `list` is about `GET /v1/notifications`: what it leaves out is kept, and there again when it is wanted. In force with the answer for what comes after it; on other instances as soon as they hear of it, within a second as a rule. What was held until then comes in a digest of its own. `If-Match` is optional (412 for another version). 429 when more than 20 digests wait: `Retry-After` is when the first of them is told.',
       tags,
       auth: member,
       headers: z.object({

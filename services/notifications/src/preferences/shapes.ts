@@ -112,6 +112,9 @@ const storedPreferences = z
 
 /** Of a row. Throws ZodError for what no version of ours has written. */
 export const preferencesFrom = (row: unknown): Preferences => storedPreferences.parse(row);
+/** The same; undefined where that throws. */
+export const readablePreferences = (row: unknown): Preferences | undefined =>
+  storedPreferences.safeParse(row).data;
 export const rulesFrom = (stored: unknown): Rules => rules.parse(stored);
 
 const changedEvent = z.object({

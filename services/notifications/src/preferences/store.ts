@@ -18,7 +18,7 @@ import {
   usualPreferences,
   windowEnd,
 } from './rules.ts';
-import { preferencesFrom, rulesFrom, shown } from './shapes.ts';
+import { preferencesFrom, readablePreferences, rulesFrom, shown } from './shapes.ts';
 
 export type User = { tenant_id: string; user_id: string };
 export type PreferenceStore = ReturnType<typeof preferenceStore>;
@@ -30,6 +30,8 @@ const windowsMax = 20;
  * too. So within this time something can be told twice, and nothing is lost.
  */
 const overlapMs = 1_000;
+/** From when a digest is due until it is told, as a rule. */
+const toldWithinS = 5;
 
 const nextId = createOrderedIds(Date.now);
 
@@ -58,10 +60,13 @@ export function preferenceStore(pool: Pool, encoder: () => Promise<Encode>) {
                    JOIN notifications.preference p USING (tenant_id, user_id)`,
           values: [users.map((it) => it.tenant_id), users.map((it) => it.user_id)],
         });
-        return rows.map((row) => ({
-          user: { tenant_id: row.tenant_id, user_id: row.user_id },
-          preferences: preferencesFrom(row),
-        }));
+        return rows.flatMap((row) => {
+          // One that another version wrote, and this one cannot read, is nobody else's trouble: he is told everything.
+          const preferences = readablePreferences(row);
+          return preferences === undefined
+            ? []
+            : [{ user: { tenant_id: row.tenant_id, user_id: row.user_id }, preferences }];
+        });
       });
     },
 
@@ -74,7 +79,10 @@ export function preferenceStore(pool: Pool, encoder: () => Promise<Encode>) {
       return inTenant(pool, user.tenant_id, async (client) => {
         const { before, at } = await locked(client, user);
         check(before.version);
-        if (before.version > 0 && isSame(before.rules, rules)) return before;
+        if (before.version > 0 && isSame(before.rules, rules)) {
+          await noteSeen(client, user);
+          return before;
+        }
         const known = before.version === 0 ? [] : [{ from: before.from, rules: before.rules }];
         const history = [...known, ...before.history].slice(0, historyMax);
         const after = { version: before.version + 1, rules, from: at, history };
@@ -89,21 +97,23 @@ export function preferenceStore(pool: Pool, encoder: () => Promise<Encode>) {
      * Notes that a user is here, and what his token says of his role: it decides what his digests count. Digests of who
      * has been away for long have ended; they begin again.
      */
-    async seen({ tenant_id, user_id, is_staff }: Reader): Promise<void> {
-      await inTenant(pool, tenant_id, async (client) => {
-        const { rows } = await client.query<{ rules: unknown; at: Date }>({
-          name: 'preferences_seen',
-          text: `UPDATE notifications.preference SET is_staff = $3, seen_at = now()
-                  WHERE tenant_id = $1 AND user_id = $2 AND (is_staff <> $3 OR seen_at < now() - interval '1 day')
-                  RETURNING rules, date_trunc('milliseconds', clock_timestamp()) AS at`,
-          values: [tenant_id, user_id, is_staff],
-        });
-        const [row] = rows;
-        if (row !== undefined)
-          await beginWindow(client, { tenant_id, user_id }, rulesFrom(row.rules), row.at.getTime());
-      });
+    async seen(user: Reader): Promise<void> {
+      await inTenant(pool, user.tenant_id, (client) => noteSeen(client, user));
     },
   };
+}
+
+async function noteSeen(client: Client, { tenant_id, user_id, is_staff }: Reader): Promise<void> {
+  const { rows } = await client.query<{ rules: unknown; at: Date }>({
+    name: 'preferences_seen',
+    text: `UPDATE notifications.preference SET is_staff = $3, seen_at = now()
+            WHERE tenant_id = $1 AND user_id = $2 AND (is_staff <> $3 OR seen_at < now() - interval '1 day')
+            RETURNING rules, date_trunc('milliseconds', clock_timestamp()) AS at`,
+    values: [tenant_id, user_id, is_staff],
+  });
+  const [row] = rows;
+  if (row !== undefined)
+    await beginWindow(client, { tenant_id, user_id }, rulesFrom(row.rules), row.at.getTime());
 }
 
 const columns = 'p.version, p.rules, p.history, p.updated_at';
@@ -164,14 +174,17 @@ async function changeWindows(client: Client, { tenant_id, user_id }: User, { rul
     values: [tenant_id, user_id, new Date(end), new Date(afterQuiet(rules, end))],
   });
   await beginWindow(client, { tenant_id, user_id }, rules, from);
-  const { rows } = await client.query<{ count: number }>({
+  const { rows } = await client.query<{ count: number; wait_s: number | null }>({
     name: 'digest_windows_count',
-    text: 'SELECT count(*) AS count FROM notifications.digest_window WHERE tenant_id = $1 AND user_id = $2',
+    text: `SELECT count(*) AS count,
+                  ceil(extract(epoch FROM min(due_at) FILTER (WHERE is_last) - clock_timestamp()))::int AS wait_s
+             FROM notifications.digest_window WHERE tenant_id = $1 AND user_id = $2`,
     values: [tenant_id, user_id],
   });
   if ((rows[0]?.count ?? 0) > windowsMax) {
+    // Seconds by day, and until the morning where it is quiet.
     throw problem('rate_limited', 'The digests of your last changes are still to come.', {
-      headers: { 'retry-after': '60' },
+      headers: { 'retry-after': String(Math.max(1, rows[0]?.wait_s ?? 0) + toldWithinS) },
     });
   }
 }

@@ -102,7 +102,7 @@ async function postpone(client: Client, { tenant_id, user_id, starts_at }: Row, 
   });
 }
 
-/** What was held: always, or because it was quiet when it was made. */
+/** What was held, always or because it was quiet when it was made, and was not read meanwhile: who looked needs no telling. */
 async function heldIn(client: Client, row: Row, rules: Rules, { starts, ends }: Span): Promise<Held[]> {
   const { always, notWhenQuiet } = heldKinds(rules);
   const pieces = rules.quiet_hours === null ? [] : quietPieces(rules.quiet_hours, starts, ends);
@@ -111,6 +111,8 @@ async function heldIn(client: Client, row: Row, rules: Rules, { starts, ends }: 
     SELECT n.audience, n.kind FROM notifications.notification n
      WHERE ${visible} AND n.id >= $4 AND n.created_at >= $5 AND n.created_at < $6
        AND (n.kind = ANY ($7) OR n.kind <> ALL ($8) AND n.created_at <@ $9::tstzmultirange)
+       AND NOT EXISTS (SELECT FROM notifications.notification_read r
+                        WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.notification_id = n.id)
      LIMIT $10)`;
   const { rows } = await client.query<Held>({
     name: 'digest_count',
