@@ -20,6 +20,7 @@ const shape = z.object({
       cap_drop: z.array(z.string()),
       security_opt: z.array(z.string()).default([]),
       mem_limit: z.string(),
+      healthcheck: z.looseObject({ test: z.array(z.string()).optional() }).optional(),
       pids_limit: z.number().optional(),
       depends_on: z.record(z.string(), z.unknown()).default({}),
     }),
