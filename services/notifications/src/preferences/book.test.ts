@@ -46,6 +46,33 @@ describe('what connected users want to hear of', () => {
     assert.equal(await unknown(), '0');
   });
 
+  it('is read again where a change came while it was read, for what held before', async () => {
+    const { book, principal, rows } = aBook();
+    const before: Preferences = { version: 5, rules: muted, from: 100, history: [] };
+    rows.set(principal.user_id, before);
+    const opening = book.open(principal);
+    book.changed(aChange(principal, 6, usualRules, 300));
+    await opening;
+    rows.set(principal.user_id, { version: 6, rules: usualRules, from: 300, history: [before] });
+    book.sweep();
+    await turn();
+    const filter = book.watch(() => principal);
+    assert.equal(filter.admits(anEntry('order_created', 200)), false);
+    assert.equal(filter.admits(anEntry('order_created', 300)), true);
+  });
+
+  it('is what the row says, also where a database that was set back says less', async () => {
+    const { book, principal, rows } = aBook();
+    rows.set(principal.user_id, { version: 3, rules: muted, from: 100, history: [] });
+    await book.open(principal);
+    const filter = book.watch(() => principal);
+    rows.delete(principal.user_id);
+    book.refresh();
+    book.sweep();
+    await turn();
+    assert.equal(filter.admits(anEntry('order_created', 200)), true);
+  });
+
   it('does not keep a subscription waiting for a database that does not answer', async () => {
     const { book, principal, hang } = aBook();
     hang();

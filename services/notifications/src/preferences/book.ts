@@ -65,13 +65,16 @@ export function createPreferenceBook(parts: {
 
   async function load(wanted: readonly Page[]): Promise<void> {
     try {
-      for (const { user, preferences } of await store.ofUsers(wanted.map((it) => it.user))) {
-        const page = pages.get(keyOf(user));
-        // A record may have come meanwhile that is younger than what was read.
-        if (page !== undefined && preferences.version >= page.preferences.version)
-          page.preferences = preferences;
+      const versions = wanted.map(({ preferences }) => preferences.version);
+      const found = await store.ofUsers(wanted.map((it) => it.user));
+      const read = new Map(found.map(({ user, preferences }) => [keyOf(user), preferences]));
+      for (const [place, page] of wanted.entries()) {
+        const preferences = read.get(keyOf(page.user)) ?? usualPreferences;
+        const { version } = page.preferences;
+        // A change came meanwhile that is younger than what was read: what held before it is only in the row.
+        page.isLoaded = version === versions[place] || version <= preferences.version;
+        if (page.isLoaded) page.preferences = preferences;
       }
-      for (const page of wanted) page.isLoaded = true;
     } catch (error) {
       log.warn('preferences not read: everything is told', { error, users: wanted.length });
     }
