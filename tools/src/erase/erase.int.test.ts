@@ -350,16 +350,32 @@ describe('what Postgres has of a person', function () {
     const admin = kafka.admin();
     admin.listTopics = async () => [];
     kafka.admin = () => admin;
+    await owner.query('UPDATE chat.conversation SET title = $2 WHERE id = $1', [conversation, email]);
+    await owner.query(
+      `INSERT INTO chat.document (id, tenant_id, kind, title, body, media_type, content_hash, created_by, created_at, updated_at)
+       VALUES (uuidv7(), $1, 'note', 'Guests', 'ask ' || $2, 'text/plain', 'x', $3, now(), now())`,
+      [tenant, email, neighbour],
+    );
     const own = pool(2);
+    const parts = {
+      ...{ pool: own, kafka, access, redisUrl: undefined, say: () => {} },
+      codec: createCodec({ registryUrl }),
+    };
+    const options = { texts: [], cut: [], within: { arrivedMs: 0, readMs: 0 } };
     try {
+      const dry = await erase(parts, await findPerson(own, 'mine', email), { ...options, dryRun: true });
+      assert.equal(dry.counts.chat?.conversations, 1);
+      assert.deepEqual(dry.remaining, []);
+      assert.deepEqual(
+        dry.to_decide.map(({ where }) => where),
+        ['chat.document.body'],
+        'what would be left is known beforehand',
+      );
       const outcome = await erase(
-        {
-          ...{ pool: own, kafka, access, redisUrl: undefined, say: () => {} },
-          codec: createCodec({ registryUrl }),
-        },
+        parts,
         await findPerson(own, 'mine', email),
         // No connector reads this database, so the revocation cannot arrive.
-        { texts: [], cut: [], dryRun: false, within: { arrivedMs: 0, readMs: 0 } },
+        { ...options, dryRun: false },
       );
       assert.deepEqual(
         outcome.remaining.map(({ where }) => where),

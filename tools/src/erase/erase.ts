@@ -9,6 +9,7 @@ import { createTailClient, type KafkaAccess } from '@ragline/streams/tail-client
 import type { Admin } from 'kafkajs';
 import { withAdmin } from '../parts/kafka.ts';
 import { eraseCaches } from './caches.ts';
+import { columns, erased } from './columns.ts';
 import { cutRecords, cutUntilStill, placeOf, type Remaining } from './cut.ts';
 import { isInternal, judgeOf, kindOf } from './judge.ts';
 import { lockOut, type Person, textsOf } from './person.ts';
@@ -25,7 +26,7 @@ import {
   stopTurns,
   sumOf,
 } from './rows.ts';
-import { findTexts, remainingOf } from './search.ts';
+import { type Found, findTexts, remainingOf } from './search.ts';
 
 export type EraseParts = {
   pool: Pool;
@@ -151,15 +152,22 @@ async function close(parts: RunParts, person: Person, withinMs: number): Promise
   return [{ where: topics.revocations.name, why }];
 }
 
-/** What would go: the same functions, each in a transaction that is taken back. */
+/** What would go: the same functions, each in a transaction that is taken back. And what would be left to others. */
 async function look(parts: RunParts, person: Person, marks: Marks, id: string): Promise<Erased> {
   const { pool, say } = parts;
   say('counting');
-  const { hits } = await find(parts, person, marks, 'everywhere');
+  const { hits, own } = await find(parts, person, marks, 'everywhere');
   const records = hits.reduce((sum, hit) => sum + hit.records, 0);
   const counts = sumOf({ kafka: { records } }, await countRows(pool, person, marks));
   delete counts.streams?.busy;
-  return { id, user_id: person.user_id, dry_run: true, counts, remaining: [], to_decide: [] };
+  const goes = ({ schema, table, column, whose }: Found) =>
+    whose === 'own' && columns[`${schema}.${table}`]?.[column] === erased;
+  const found = await findTexts(pool, person, marks.texts);
+  const { toDecide } = remainingOf(found.filter((it) => !goes(it)));
+  const to_decide = [...own.map(inEvents), ...toDecide];
+  if (person.is_last_admin)
+    to_decide.push({ where: 'identity.user_account', why: 'the only active admin: make another one first' });
+  return { id, user_id: person.user_id, dry_run: true, counts, remaining: [], to_decide };
 }
 
 async function find(

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { z } from 'zod';
 
 const manifestShape = z.object({
@@ -34,11 +33,9 @@ export async function checkExport(folder: string): Promise<CheckedFile[]> {
   const checked: CheckedFile[] = [];
   for (const { name, rows, bytes, sha256 } of files) {
     const hash = createHash('sha256');
-    const input = createReadStream(join(folder, name));
-    input.on('data', (chunk) => hash.update(chunk));
     let count = 0;
     try {
-      for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      for await (const line of linesOf(createReadStream(join(folder, name)), (chunk) => hash.update(chunk))) {
         JSON.parse(line);
         count += 1;
       }
@@ -52,4 +49,23 @@ export async function checkExport(folder: string): Promise<CheckedFile[]> {
   }
   if (faults.length > 0) throw new Error(faults.join('\n'));
   return checked;
+}
+
+/** Lines end with a line feed and with nothing else: node:readline also ends them at U+2028, which stands in texts. */
+async function* linesOf(
+  chunks: AsyncIterable<Buffer>,
+  onChunk: (chunk: Buffer) => void,
+): AsyncGenerator<string> {
+  let begun: Buffer[] = [];
+  for await (const chunk of chunks) {
+    onChunk(chunk);
+    let from = 0;
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
+      yield Buffer.concat([...begun, chunk.subarray(from, end)]).toString();
+      begun = [];
+      from = end + 1;
+    }
+    if (from < chunk.length) begun.push(chunk.subarray(from));
+  }
+  if (begun.length > 0) yield Buffer.concat(begun).toString();
 }

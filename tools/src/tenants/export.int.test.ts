@@ -50,6 +50,10 @@ describe('the export of a tenant', function () {
        SELECT $1, uuidv7(), $2 || ' soup ' || n, 500, 'EUR', now(), now() FROM generate_series(1, $3) AS n`,
       [id, slug, products],
     );
+    await db.query(
+      `UPDATE orders.product SET attributes = '{"code": 12345678901234567890}', description = E'a\u2028b\nc' WHERE name = $1`,
+      [`${slug} soup 1`],
+    );
     const order = randomUUIDv7();
     await db.query(
       `INSERT INTO orders.orders (tenant_id, id, user_id, status, currency, subtotal, discount, total, notes, version, created_at, updated_at)
@@ -118,6 +122,12 @@ describe('the export of a tenant', function () {
       { event_type: 'first' },
       { raw: Buffer.from('unreadable').toString('base64') },
     ]);
+  });
+
+  it('rounds no number, and keeps a text with line ends on its line', async () => {
+    const text = await readFile(join(parent, 'whole', 'products.ndjson'), 'utf8');
+    assert.match(text, /"code": 12345678901234567890\b/);
+    assert.equal(text.trim().split('\n').length, products);
   });
 
   it('has no secret: no hash of a password, no token', async () => {

@@ -115,9 +115,7 @@ async function writeEntity(
   let bytes = 0;
   async function* lines(): AsyncGenerator<Buffer> {
     for await (const row of rowsOf(db, entity, tenantId)) {
-      const whole =
-        entity.events === undefined ? row : { ...row, history: await decoded(codec, row.history) };
-      const line = Buffer.from(`${JSON.stringify(whole)}\n`);
+      const line = Buffer.from(`${entity.events === undefined ? row : await withEvents(codec, row)}\n`);
       hash.update(line);
       rows += 1;
       bytes += line.length;
@@ -128,29 +126,30 @@ async function writeEntity(
   return { name, rows, bytes, sha256: hash.digest('hex') };
 }
 
-type Row = Record<string, unknown>;
-
+/** As Postgres writes them, a line each: read here, the longest numbers would be rounded. */
 async function* rowsOf(
   db: pg.Client,
   { sql, atOnce = rowsAtOnce }: Entity,
   tenantId: string,
-): AsyncGenerator<Row> {
+): AsyncGenerator<string> {
   // A cursor takes no parameter in every client; the id is a uuid of the database's own.
-  await db.query(`DECLARE export NO SCROLL CURSOR FOR ${sql}`.replaceAll('$1', `'${tenantId}'::uuid`));
+  const rowsSql = `SELECT q."row"::text AS row FROM (${sql}) q`.replaceAll('$1', `'${tenantId}'::uuid`);
+  await db.query(`DECLARE export NO SCROLL CURSOR FOR ${rowsSql}`);
   for (;;) {
-    const { rows } = await db.query<{ row: Row }>(`FETCH ${atOnce} FROM export`);
+    const { rows } = await db.query<{ row: string }>(`FETCH ${atOnce} FROM export`);
     for (const { row } of rows) yield row;
     if (rows.length < atOnce) break;
   }
   await db.query('CLOSE export');
 }
 
-/** Events as their consumers read them; one that nobody can read stays bytes. */
-async function decoded(codec: Pick<Codec, 'decode'>, history: unknown): Promise<unknown[]> {
-  const events: unknown[] = [];
-  for (const bytes of Array.isArray(history) ? history : []) {
+/** An order with its events as their consumers read them; one that nobody can read stays bytes. */
+async function withEvents(codec: Pick<Codec, 'decode'>, row: string): Promise<string> {
+  const whole: Record<string, unknown> = JSON.parse(row);
+  const history: unknown[] = [];
+  for (const bytes of Array.isArray(whole.history) ? whole.history : []) {
     const payload = Buffer.from(String(bytes), 'base64');
-    events.push(
+    history.push(
       await codec.decode(payload).then(
         ({ value }) => value,
         (error: unknown) => {
@@ -161,5 +160,5 @@ async function decoded(codec: Pick<Codec, 'decode'>, history: unknown): Promise<
       ),
     );
   }
-  return events;
+  return JSON.stringify({ ...whole, history });
 }
