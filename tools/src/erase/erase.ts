@@ -113,15 +113,15 @@ async function run(parts: RunParts, person: Person, options: EraseOptions): Prom
     waiting.push({ where: 'streams.parked_record', why });
   }
   say('removing rows');
-  const caches: Counts =
-    parts.redisUrl === undefined ? {} : { caches: await eraseCaches(parts.redisUrl, person) };
+  const caches = await emptyCaches(parts, person);
+  waiting.push(...caches.waiting);
   const rows = await eraseRows(pool, person, marks);
   // The next run finds what waits by the address, which only the account has.
   const keepsAccount = person.email !== null && waiting.length > 0;
   const account = keepsAccount ? {} : await eraseAccount(pool, person, marks);
 
   say('searching for what is left');
-  const counts = sumOf(failed, failedSince, { kafka: { records: of.cut } }, caches, rows, account);
+  const counts = sumOf(failed, failedSince, { kafka: { records: of.cut } }, caches.counts, rows, account);
   if (keepsAccount) {
     const why = 'the account is closed, and goes once the rest above has gone: run this again';
     waiting.push({ where: 'identity.user_account', why });
@@ -133,7 +133,7 @@ async function run(parts: RunParts, person: Person, options: EraseOptions): Prom
   const remaining = [...waiting, ...of.others, ...left.remaining];
   delete counts.streams?.busy;
   await audit(pool, person, id, 'done', counts, remaining);
-  const to_decide = [...of.own.map(inEvents), ...left.toDecide];
+  const to_decide = [...of.own.map(inEvents), ...left.toDecide, ...caches.toDecide];
   return { id, user_id: person.user_id, dry_run: false, counts, remaining, to_decide };
 }
 
@@ -141,6 +141,20 @@ const inEvents = (hit: Hit): Remaining => ({
   where: placeOf(hit),
   why: 'events with the tenant’s own text: they go with the age of the topic, see the runbook',
 });
+
+/** A cache that is away keeps no row from being erased. */
+async function emptyCaches({ redisUrl }: EraseParts, person: Person) {
+  if (redisUrl === undefined) {
+    const why = 'REDIS_URL is not set: where services have one, run this again with it';
+    return { counts: {}, waiting: [], toDecide: [{ where: 'Redis', why }] };
+  }
+  try {
+    return { counts: { caches: await eraseCaches(redisUrl, person) }, waiting: [], toDecide: [] };
+  } catch (error) {
+    const why = `not reached (${error instanceof Error ? error.message : String(error)}): run this again`;
+    return { counts: {}, waiting: [{ where: 'Redis', why }], toDecide: [] };
+  }
+}
 
 /** Nothing new comes of the person from here on. */
 async function close(parts: RunParts, person: Person, withinMs: number): Promise<Remaining[]> {
