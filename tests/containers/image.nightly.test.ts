@@ -34,6 +34,9 @@ describe('our image', function () {
     const bases = basesOf(process.env);
     const reason = await fetchBases(tool, bases);
     if (reason !== undefined) return skip(this, reason);
+    dataDir = await mkdtemp(join(process.env.RAGLINE_TEST_DIR ?? tmpdir(), 'image-'));
+    stack = await startStack({ dataDir, ports: 'free', partsOnly: true });
+    machine = await thisMachine(stack.context);
     const builtFrom = [...bases].flatMap(([argument, base]) => ['--build-arg', `${argument}=${base}`]);
     const file = ['--file', 'infra/docker/Dockerfile', '--format', 'docker', '--tag', image];
     // No layers are kept: what is tested is what is built here and now.
@@ -59,9 +62,6 @@ describe('our image', function () {
   });
 
   it('prepares the parts, by the commands of the compose file, and again without harm', async () => {
-    dataDir = await mkdtemp(join(process.env.RAGLINE_TEST_DIR ?? tmpdir(), 'image-'));
-    stack = await startStack({ dataDir, ports: 'free', partsOnly: true });
-    machine = await thisMachine(stack.context);
     for (const name of ['accounts', 'prepare', 'prepare']) {
       const { code, output } = await once(name);
       assert.equal(code, 0, `${name}: ${output}`);

@@ -1,6 +1,7 @@
 /** Builds and runs our image by podman, or by buildah where that is all there is. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { checkoutDir } from '../../infra/local/layout.mjs';
 
 export type Outcome = { code: number; output: string };
@@ -20,15 +21,19 @@ export type Tool = {
   /** What Compose's read_only, cap_drop, security_opt and limits ask for; buildah alone has only the user. */
   isolates: boolean;
   run(args: readonly string[], withinMs?: number): Promise<Outcome>;
+  /** What is to be there before a container starts. */
+  beforeArgs: ((options: ContainerOptions) => string[]) | undefined;
   startArgs(options: ContainerOptions): string[];
-  execArgs(name: string, command: readonly string[]): string[];
+  execArgs(options: ContainerOptions, command: readonly string[]): string[];
+  removeArgs(name: string): string[];
+  /** Asks what the child runs to stop. */
+  ask(child: ChildProcess): void;
 };
-
-const user = '10001:10001';
 
 const podman: Omit<Tool, 'run'> = {
   name: 'podman',
   isolates: true,
+  beforeArgs: undefined,
   startArgs: ({ name, image, command, environment, memory, processesMax }) => [
     ...['run', '--rm', '--name', name, '--network', 'host', '--pull', 'never'],
     // As in docker-compose.yml, which gives nothing but /tmp to write to.
@@ -36,35 +41,39 @@ const podman: Omit<Tool, 'run'> = {
     ...['--security-opt', 'no-new-privileges', '--memory', memory],
     ...(processesMax === undefined ? [] : ['--pids-limit', String(processesMax)]),
     // The tests ask themselves; podman would need systemd for it.
-    ...['--no-healthcheck', ...named(environment), image, ...command],
+    '--no-healthcheck',
+    // By name alone: the values are in podman's own environment, where nobody else sees them.
+    ...Object.keys(environment).flatMap((setting) => ['--env', setting]),
+    ...[image, ...command],
   ],
-  execArgs: (name, command) => ['exec', name, ...command],
+  execArgs: ({ name }, command) => ['exec', name, ...command],
+  removeArgs: (name) => ['rm', '--force', '--ignore', '--time', '0', name],
+  ask: (child) => void child.kill('SIGTERM'),
 };
 
 const buildah: Omit<Tool, 'run'> = {
   name: 'buildah',
   isolates: false,
-  // It runs in a working container, which is made first and has the container's name.
-  startArgs: ({ name, command, environment }) => [
-    ...['run', '--user', user, '--network', 'host', ...named(environment), name, '--', ...command],
+  beforeArgs: ({ name, image }) => ['from', '--pull-never', '--name', name, image],
+  startArgs: (options) => buildah.execArgs(options, options.command),
+  execArgs: ({ name, environment }, command) => [
+    ...['run', '--user', '10001:10001', '--network', 'host'],
+    ...Object.entries(environment).flatMap(([setting, value]) => ['--env', `${setting}=${value}`]),
+    ...[name, '--', ...command],
   ],
-  execArgs: (name, command) => [
-    'run',
-    '--user',
-    user,
-    '--network',
-    'host',
-    '--env',
-    'PORT',
-    name,
-    '--',
-    ...command,
-  ],
+  removeArgs: (name) => ['rm', name],
+  // buildah would kill it.
+  ask: (child) => void (child.pid !== undefined && process.kill(lastOf(child.pid), 'SIGTERM')),
 };
 
-/** By name alone: the values are in this process's environment, where nobody else sees them. */
-const named = (environment: Record<string, string>): string[] =>
-  Object.keys(environment).flatMap((name) => ['--env', name]);
+/** The process at the end of a chain of parents and children. */
+function lastOf(pid: number): number {
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  const children = tasks.flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+  );
+  return children[0] === undefined ? pid : lastOf(Number(children[0]));
+}
 
 /** podman before buildah; undefined when neither is installed. */
 export async function findTool(): Promise<Tool | undefined> {
@@ -83,18 +92,8 @@ export async function succeed(tool: Tool, args: readonly string[], withinMs?: nu
   return output;
 }
 
-function runProgram(
-  file: string,
-  args: readonly string[],
-  withinMs = 60_000,
-  env: Record<string, string> = {},
-): Promise<Outcome> {
-  const options = {
-    cwd: checkoutDir,
-    env: { ...process.env, ...env },
-    timeout: withinMs,
-    maxBuffer: 2 ** 26,
-  };
+function runProgram(file: string, args: readonly string[], withinMs = 60_000): Promise<Outcome> {
+  const options = { cwd: checkoutDir, timeout: withinMs, maxBuffer: 2 ** 26 };
   return new Promise((resolve) => {
     execFile(file, args, options, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code) || 1, output: stdout + stderr }),
@@ -116,8 +115,8 @@ export type Container = {
 };
 
 export async function startContainer(tool: Tool, options: ContainerOptions): Promise<Container> {
-  const { name, image, environment } = options;
-  if (tool.name === 'buildah') await succeed(tool, ['from', '--pull-never', '--name', name, image]);
+  const { name, environment } = options;
+  if (tool.beforeArgs) await succeed(tool, tool.beforeArgs(options));
   const env = { ...process.env, ...environment };
   const child = spawn(tool.name, tool.startArgs(options), { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
@@ -132,9 +131,9 @@ export async function startContainer(tool: Tool, options: ContainerOptions): Pro
     output: () => output,
     ended,
     exitCode: () => codeOf(child),
-    exec: (command) => runProgram(tool.name, tool.execArgs(name, command), 30_000, environment),
+    exec: (command) => tool.run(tool.execArgs(options, command)),
     async stop(withinMs = 20_000) {
-      if (codeOf(child) === undefined) child.kill('SIGTERM');
+      if (codeOf(child) === undefined) tool.ask(child);
       const late = setTimeout(() => void removeContainer(tool, name, child), withinMs);
       await ended;
       clearTimeout(late);
@@ -163,6 +162,6 @@ const codeOf = (child: ChildProcess): number | undefined =>
 
 async function removeContainer(tool: Tool, name: string, child: ChildProcess): Promise<void> {
   if (codeOf(child) === undefined) child.kill('SIGKILL');
-  // podman has removed it when it ended well.
-  await tool.run(tool.name === 'podman' ? ['rm', '--force', '--ignore', '--time', '0', name] : ['rm', name]);
+  // podman has removed it by then when it ended well.
+  await tool.run(tool.removeArgs(name));
 }
