@@ -56,6 +56,13 @@ async function measure(settings: Settings, count: number, rounds: number): Promi
   };
   const ours: number[] = [];
   const peers: number[] = [];
+  // A slot that is left behind would keep the log of the whole server.
+  const close = async () => {
+    await outbox.drop();
+    await withAdmin(kafka, (admin) => admin.deleteTopics({ topics }));
+  };
+  const interrupted = () => void close().finally(() => process.exit(130));
+  process.once('SIGINT', interrupted);
   try {
     const topic = await newTopic();
     tell(`writing ${count} events into an outbox`);
@@ -88,8 +95,8 @@ async function measure(settings: Settings, count: number, rounds: number): Promi
       ...{ peer_per_s: Math.round(peer), of_peer: round(our / peer, 2) },
     });
   } finally {
-    await outbox.drop();
-    await withAdmin(kafka, (admin) => admin.deleteTopics({ topics }));
+    process.off('SIGINT', interrupted);
+    await close();
   }
 }
 
