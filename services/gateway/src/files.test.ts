@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
+import { problemFrom } from '@ragline/web/problem-from';
 import { after, before, describe, it } from 'mocha';
 import { request } from 'undici';
-import { held, sendFile } from './files.ts';
+import { held, readFiles, sendFile } from './files.ts';
 
 describe('a file that is served from memory', () => {
   const file = held(Buffer.from('x'.repeat(2_000)), 'text/plain');
@@ -10,7 +11,14 @@ describe('a file that is served from memory', () => {
   let origin: string;
 
   before(async () => {
-    server = createServer((req, res) => void sendFile(req, res, file));
+    const files = await readFiles();
+    server = createServer((req, res) => {
+      if (req.url === '/') return void sendFile(req, res, file);
+      files.send(req, res, req.url ?? '').catch((error: unknown) => {
+        const { status, headers } = problemFrom(error);
+        res.writeHead(status, headers).end();
+      });
+    });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
     origin = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
@@ -28,6 +36,15 @@ describe('a file that is served from memory', () => {
       assert.deepEqual([status, bytes], [304, 0]);
     });
   }
+
+  it('is only read: another method is told which there are', async () => {
+    const { statusCode, headers, body } = await request(`${origin}/llms.txt`, { method: 'POST' });
+    await body.dump();
+    assert.deepEqual([statusCode, headers.allow], [405, 'GET, HEAD']);
+    const told = await request(`${origin}/docs`, { method: 'HEAD' });
+    assert.equal(told.statusCode, 200);
+    assert.equal((await told.body.arrayBuffer()).byteLength, 0);
+  });
 
   it('is sent to whoever has another', async () => {
     const { status, headers } = await get({ 'if-none-match': '"another"' });

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { problem } from '@ragline/web/problems';
 import type { PolicyName } from './security-headers.ts';
 
 export type Files = Awaited<ReturnType<typeof readFiles>>;
@@ -44,7 +45,11 @@ export async function readFiles() {
   return {
     has: (path: string): boolean => files.has(path),
     policyOf: (path: string): PolicyName => files.get(path)?.policy ?? 'data',
+    /** Throws the problem `method_not_allowed`. */
     async send(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
+      if (req.method !== 'GET' && req.method !== 'HEAD') {
+        throw problem('method_not_allowed', undefined, { headers: { allow: 'GET, HEAD' } });
+      }
       const file = files.get(path);
       if (file) await sendFile(req, res, file);
     },

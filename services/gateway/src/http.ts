@@ -89,7 +89,6 @@ export function createHttp(parts: Parts) {
     if (await own.answer(req, res, { path: visit.path, requestId: visit.requestId, span: visit.span }))
       return;
     if (files.has(visit.path)) {
-      if (req.method !== 'GET' && req.method !== 'HEAD') throw problem('method_not_allowed');
       await files.send(req, res, visit.path);
       return;
     }
