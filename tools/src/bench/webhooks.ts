@@ -55,6 +55,8 @@ async function measure(
   const poster = await startPoster(settings, receiver.url('peer'));
   const ours: Spread[] = [];
   const peers: Spread[] = [];
+  const interrupted = () => void removeWebhook().finally(() => process.exit(130));
+  process.once('SIGINT', interrupted);
   try {
     tell(`warming up: ${warmup} s`);
     await place(rate, rate * warmup);
@@ -78,6 +80,7 @@ async function measure(
     }
     report(ours, peers, { rate, seconds });
   } finally {
+    process.off('SIGINT', interrupted);
     await poster.stop();
     await removeWebhook();
     await receiver.stop();
