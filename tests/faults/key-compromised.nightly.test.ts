@@ -9,7 +9,7 @@ import { service } from '../../infra/local/services.ts';
 import { type SupervisedProcess, supervise } from '../../infra/local/supervisor.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Http, httpTo } from '../support/http.ts';
-import { headingsWithCommands, runRunbook } from '../support/runbook.ts';
+import { headingsWithCommands, runRunbook, textOf } from '../support/runbook.ts';
 import { ownStack } from './own-stack.ts';
 
 /** What docs/operations/key-compromised.md promises. */
@@ -80,6 +80,24 @@ describe('a signing key in wrong hands', function () {
       everyMs: 1_000,
     });
     await goesOn(services, http, grant);
+  });
+
+  it('may be a service’s login: the old password opens nothing more, and who came in by it is cut off', async () => {
+    const { env } = stack();
+    const old = env.DATABASE_URL_RAGLINE_ORDERS ?? assert.fail();
+    const [held, owner] = [new pg.Client(old), new pg.Client(env.DATABASE_URL)];
+    const cut = new Promise((resolve) => held.on('error', resolve));
+    await Promise.all([held.connect(), owner.connect()]);
+    const password = randomBytes(24).toString('hex');
+    await owner.query(textOf('key-compromised.md', "A service's login").replace('…', password));
+    await owner.end();
+    assert.match(String(await cut), /terminat/);
+    await assert.rejects(new pg.Client(old).connect(), /password authentication failed/);
+    const url = new URL(old);
+    url.password = password;
+    const renewed = new pg.Client(url.href);
+    await renewed.connect();
+    await renewed.end();
   });
 
   it('is all that the runbook has commands for', () => {

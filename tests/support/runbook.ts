@@ -14,23 +14,34 @@ export type RunbookOutcome = { code: number; stdout: string; stderr: string; com
  * @param file below docs/operations
  */
 export function commandsOf(file: string, heading: string): string {
-  const section = sectionsOf(file).find((it) => it.heading === heading);
+  return blocksBelow(file, heading, 'sh');
+}
+
+/** The blocks marked `text` there: what is typed elsewhere than in a shell, such as SQL. */
+export function textOf(file: string, heading: string): string {
+  return blocksBelow(file, heading, 'text');
+}
+
+/** For a test that all of them are executed. */
+export function headingsWithCommands(file: string): string[] {
+  return sectionsOf(file, 'sh').flatMap(({ heading, blocks }) => (blocks.length > 0 ? [heading] : []));
+}
+
+function blocksBelow(file: string, heading: string, language: 'sh' | 'text'): string {
+  const section = sectionsOf(file, language).find((it) => it.heading === heading);
   assert.ok(section, `${file} has no heading "${heading}"`);
   assert.ok(section.blocks.length > 0, `${file} tells no commands below "${heading}"`);
   return section.blocks.join('\n');
 }
 
-/** For a test that all of them are executed. */
-export function headingsWithCommands(file: string): string[] {
-  return sectionsOf(file).flatMap(({ heading, blocks }) => (blocks.length > 0 ? [heading] : []));
-}
-
-function sectionsOf(file: string): { heading: string; blocks: string[] }[] {
+function sectionsOf(file: string, language: 'sh' | 'text'): { heading: string; blocks: string[] }[] {
   const text = readFileSync(join(root, 'docs', 'operations', file), 'utf8');
   return text.split(/^(?=##+ )/m).map((section) => ({
     heading: (section.split('\n', 1)[0] ?? '').replace(/^#+ /, ''),
     // In a numbered list they are indented.
-    blocks: [...section.matchAll(/^ *```sh\n(.*?)^ *```$/gms)].map(([, block]) => block ?? ''),
+    blocks: [...section.matchAll(new RegExp(`^ *\`\`\`${language}\\n(.*?)^ *\`\`\`$`, 'gms'))].map(
+      ([, block]) => block ?? '',
+    ),
   }));
 }
 
