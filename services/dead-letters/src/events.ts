@@ -63,18 +63,32 @@ export async function appendLetterEvents(
   );
 }
 
-function eventOf(event: LetterEvent, occurred_at: string): DeadLetterEvent {
+/** @param occurred_at RFC 3339 */
+export function eventOf(event: LetterEvent, occurred_at: string): DeadLetterEvent {
   const { event_type, user_id } = event;
   const common = { event_id: randomUUIDv7(), event_type, occurred_at, user_id: user_id ?? '' };
   if ('alert' in event) {
     return { ...common, tenant_id: event.tenant_id ?? nilId, letter: null, alert: event.alert };
   }
-  const { group_id: group, tenant_id, event_id, event_type: type, ...it } = event.letter;
-  const { id, state, topic, partition, offset, error_code, error_class, fingerprint, attempts, version } = it;
-  const address = { id, state, group, topic, partition, offset, event_id, event_type: type };
-  const letter = { ...address, error_code, error_class, fingerprint, attempts, version };
+  const { group_id: group, tenant_id, ...it } = event.letter;
+  const { id, state, topic, partition, offset, fingerprint, attempts, version } = it;
+  const address = { id, state, group, topic, partition, offset };
+  const read = {
+    event_id: nameOrNull(it.event_id),
+    event_type: nameOrNull(it.event_type),
+    error_code: nameOrNull(it.error_code),
+    error_class: nameOrNull(it.error_class),
+  };
+  const letter = { ...address, ...read, fingerprint, attempts, version };
   return { ...common, tenant_id: tenant_id ?? nilId, letter, alert: null };
 }
+
+/**
+ * What stood in headers was anybody's to write, an address of mail too; events are kept when a person is erased, so they
+ * have of it what looks like a name in code. The letter has it as it was.
+ */
+const nameOrNull = (text: string | null): string | null =>
+  text !== null && /^[\w.:$/-]{1,200}$/.test(text) ? text : null;
 
 function rowOf(event: DeadLetterEvent, traceparent: string, encode: Encode): OutboxRow {
   const { event_id: id, event_type, tenant_id, user_id, letter, alert } = event;
