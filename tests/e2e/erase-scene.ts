@@ -110,6 +110,7 @@ async function searchTopics(look: Look): Promise<void> {
       await findRecords({
         client,
         topics: [topic],
+        isThere: async (name) => (await topicNames()).includes(name),
         isKnown: async () => new Set(),
         judge(_, { key, value, headers }) {
           const bytes = [key, value, ...headers.flat()].map((it) => it?.toString('latin1') ?? '');

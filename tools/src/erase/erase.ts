@@ -143,7 +143,10 @@ const inEvents = (hit: Hit): Remaining => ({
 });
 
 /** A cache that is away keeps no row from being erased. */
-async function emptyCaches({ redisUrl }: EraseParts, person: Person) {
+async function emptyCaches(
+  { redisUrl }: EraseParts,
+  person: Person,
+): Promise<{ counts: Counts; waiting: Remaining[]; toDecide: Remaining[] }> {
   if (redisUrl === undefined) {
     const why = 'REDIS_URL is not set: where services have one, run this again with it';
     return { counts: {}, waiting: [], toDecide: [{ where: 'Redis', why }] };
@@ -194,6 +197,7 @@ async function find(
   const names = (await admin.listTopics()).filter((name) => !isInternal(name) && isWanted(name));
   return findRecords({
     client,
+    isThere: async (topic) => (await admin.listTopics()).includes(topic),
     // What may grow while it is read comes last.
     topics: names.sort(
       (a, b) => Number(kindOf(a) === 'log') - Number(kindOf(b) === 'log') || (a < b ? -1 : 1),

@@ -16,6 +16,7 @@ describe('records about a person', () => {
       client: clientOf(records, cut),
       topics: [topic],
       judge,
+      isThere: async () => true,
       isKnown: async (ids) => new Set(ids.filter(known)),
     });
 
@@ -50,6 +51,13 @@ describe('records about a person', () => {
       hits.map(({ first, last, records: count }) => [first, last, count]),
       [[7, 9, 3]],
     );
+  });
+
+  it('are none on a topic that is deleted before it is read; one that is there and cannot be read is an error', async () => {
+    const client = { ...clientOf([]), plan: async () => assert.fail('not known') };
+    const parts = { client, topics: ['gone'], judge, isKnown: async () => new Set<string>() };
+    assert.deepEqual(await findRecords({ ...parts, isThere: async () => false }), { hits: [], own: [] });
+    await assert.rejects(findRecords({ ...parts, isThere: async () => true }), /not known/);
   });
 
   it('have arrived, or have not within the time', async () => {

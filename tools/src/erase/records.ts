@@ -24,6 +24,7 @@ const doubtfulMax = 500;
 /**
  * Reads the topics one after the other up to the ends that they have now. Flat in memory.
  *
+ * @param isThere whether a topic that could not be read is there still; what was deleted meanwhile has no records
  * @param isKnown which of these event ids are in an outbox: asked for records of the person on a topic that an outbox
  *   feeds. What is not is no event of ours, and may say anything.
  */
@@ -31,11 +32,15 @@ export async function findRecords(parts: {
   client: TailClient;
   topics: readonly string[];
   judge: Judge;
+  isThere: (topic: string) => Promise<boolean>;
   isKnown: (ids: readonly string[]) => Promise<Set<string>>;
 }): Promise<FoundRecords> {
   const all: FoundRecords = { hits: [], own: [] };
   for (const topic of parts.topics) {
-    const { hits, own } = await findIn(parts, topic);
+    const { hits, own } = await findIn(parts, topic).catch(async (error: unknown) => {
+      if (await parts.isThere(topic)) throw error;
+      return { hits: [], own: [] };
+    });
     all.hits.push(...hits);
     all.own.push(...own);
   }
