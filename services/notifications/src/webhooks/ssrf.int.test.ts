@@ -14,7 +14,7 @@ import { openScene, type Scene } from './testing.ts';
 const publicAddress = '93.184.215.14';
 
 describe('webhooks to addresses that they may not reach', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let scene: Scene;
   before(async () => {
     scene = await openScene();
@@ -111,7 +111,7 @@ describe('webhooks to addresses that they may not reach', function () {
 });
 
 describe('one POST of a webhook', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   const signal = new AbortController().signal;
   const request = { headers: {}, body: '{}', signal };
   const rules = { allowLoopback: true, timeoutMs: 5_000 };
