@@ -1,6 +1,9 @@
 /** What Postgres remembers of places in topics, brought to topics that were made anew (migration 0603). */
+import { setTimeout as pause } from 'node:timers/promises';
 import { createTailClient, type KafkaAccess, type TailClient } from '@ragline/streams/tail-client';
 import pg from 'pg';
+
+const answeredWithinMs = 30_000;
 
 type Db = Pick<pg.Client, 'query'>;
 
@@ -16,9 +19,11 @@ export async function beginTopics(
   const begun: string[] = [];
   for (const topic of topics) {
     const places = await placesIn(db, topic);
-    const { id } = await client.plan(topic);
     // After the places: groups at work keep what lies behind an end that was asked for before.
-    const ends = await client.endOffsets(topic);
+    const { id, ends } = await answered(async () => {
+      const plan = await client.plan(topic);
+      return { id: plan.id, ends: await client.endOffsets(topic) };
+    });
     const { rows } = await db.query<{ begun: boolean }>('SELECT streams.begin_topic($1, $2, $3) AS begun', [
       topic,
       id,
@@ -27,6 +32,19 @@ export async function beginTopics(
     if (rows[0]?.begun === true) begun.push(topic);
   }
   return begun;
+}
+
+/** A broker that has just started answers before its partitions can: asked again, for a while. */
+async function answered<T>(ask: () => Promise<T>): Promise<T> {
+  const until = Date.now() + answeredWithinMs;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (Date.now() > until) throw error;
+      await pause(200);
+    }
+  }
 }
 
 /** beginTopics with connections of its own; a database that is not migrated so far remembers nothing, and is left. */

@@ -53,22 +53,9 @@ export async function slotState(db: Pick<pg.Client, 'query'>, name: string): Pro
   return rows[0];
 }
 
-/**
- * Its place lies in a future that Postgres does not have: it was restored, and a connector has confirmed what it had read
- * before. What is written until there would be passed over.
- */
-const isAhead = ({ confirmed }: SlotRow, lsn: string): boolean =>
-  confirmed !== null && numberOf(confirmed) > numberOf(lsn);
-
-/** A place in the log, such as 0/16B3748, as a number. */
-function numberOf(lsn: string): bigint {
-  const [high = '', low = ''] = lsn.split('/');
-  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
-}
-
 async function handOver(client: pg.Client, { from, to, lsn }: { from: string; to: string; lsn: string }) {
   const slot = await slotState(client, to);
-  if (slot !== undefined && slot.wal_status !== 'lost' && !isAhead(slot, lsn)) {
+  if (slot !== undefined && slot.wal_status !== 'lost') {
     // Postgres keeps its log from the old place on until this very statement.
     await client.query(`SELECT pg_replication_slot_advance('${to}', '${lsn}')`);
     return;
