@@ -86,6 +86,20 @@ export async function connectorStatus({
   return readStatus(connectClient(connectUrl), name);
 }
 
+/** The place in Postgres's log from which it goes on, in bytes; null when Connect keeps none. */
+export async function connectorPlace({
+  connectUrl,
+  name = connectorName,
+}: {
+  connectUrl: string;
+  name?: string;
+}): Promise<bigint | null> {
+  const answer = await connectClient(connectUrl)('GET', `/connectors/${name}/offsets`);
+  const [kept] = isObject(answer) && Array.isArray(answer.offsets) ? answer.offsets.filter(isObject) : [];
+  const lsn = isObject(kept?.offset) ? kept.offset.lsn : undefined;
+  return typeof lsn === 'number' ? BigInt(lsn) : null;
+}
+
 /** Restarts what has failed, and nothing that runs; says whether there was anything. */
 export async function restartFailed({
   connectUrl,
