@@ -73,19 +73,23 @@ function lineState({ head, followers }: Json): string {
   return `failed ${attempt === 1 ? 'once' : `${attempt} times`}${next}, ${followers} behind it`;
 }
 
-/** What a group says of an event that it is done with. */
+/** What the group says of an event that it is done with. */
 const handledOutcomes = new Set(['handled', 'notified', 'ignored', 'duplicate']);
 
-/** By the trace of its last event: a group has dealt with it. */
+/** By the trace of its last event. */
 async function isHandled(client: Client, { event_ids }: Seen): Promise<boolean> {
   try {
-    const { groups } = await client.get(`/v1/events/${event_ids.at(-1)}/trace`);
-    const outcomes = Array.isArray(groups) ? groups.filter(isJson) : [];
-    return outcomes.some(({ outcome }) => handledOutcomes.has(String(outcome)));
+    return hasHandled(await client.get(`/v1/events/${event_ids.at(-1)}/trace`));
   } catch (error) {
     if (error instanceof RestError && error.status === 404) return false;
     throw error;
   }
+}
+
+/** Whether the group that was made to fail has dealt with a traced event; others deal with it at once. */
+export function hasHandled({ groups }: Json): boolean {
+  const told = Array.isArray(groups) ? groups.filter(isJson) : [];
+  return told.some((one) => one.group === group && handledOutcomes.has(String(one.outcome)));
 }
 
 function advice(seen: readonly Seen[]): string {
