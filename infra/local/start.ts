@@ -75,7 +75,7 @@ async function ready(running: Stack): Promise<void> {
         display.event,
         'proof',
         'an order',
-        () => prove(url, password, running),
+        () => prove(url, running),
         (ms) => `an order travelled database → Kafka → socket in ${Math.round(ms)} ms`,
       )
     : undefined;
@@ -134,9 +134,9 @@ async function end(running: Stack): Promise<void> {
   process.exit(0);
 }
 
-async function prove(url: string, password: string, running: Stack): Promise<number> {
+async function prove(url: string, running: Stack): Promise<number> {
   try {
-    return await proveRoundTrip(url, password);
+    return await proveRoundTrip(url, running.context.secrets.sentinel);
   } catch (error) {
     throw new StartFailure(
       'proof',
