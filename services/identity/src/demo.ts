@@ -1,4 +1,4 @@
-/** The sample tenants and users of a development stack. Their ids are fixed, so that seeding again finds them. */
+/** The sample tenants and users of a development stack. The tenants' ids are fixed, so that seeding again finds them. */
 import type { Role } from '@ragline/web/principal';
 import type { TenantDraft, UserDraft } from './provision.ts';
 

@@ -72,6 +72,21 @@ describe('users made from outside', function () {
     assert.equal((await login('demo', 'staff@demo.example', 'first-password')).code, 'unauthenticated');
   });
 
+  it('come back under another id once they were erased, and have nothing of who was before', async () => {
+    const customer = ['demo', 'customer@demo.example', 'second-password'] as const;
+    const before = (await login(...customer)).user;
+    await scene.owner.query("SELECT identity.erase_user($1, $2, ARRAY['customer@demo.example'])", [
+      before.tenant_id,
+      before.id,
+    ]);
+    assert.equal((await seed('second-password')).code, 0);
+    const anew = (await login(...customer)).user;
+    assert.equal(anew.tenant_id, before.tenant_id);
+    assert.notEqual(anew.id, before.id);
+    assert.equal((await seed('second-password')).code, 0);
+    assert.equal((await login(...customer)).user.id, anew.id);
+  });
+
   it('are refused in production: the sample is not made, and a service that finds it does not start', async () => {
     const { code, output } = await seed('third-password', { RAGLINE_ENV: 'production' });
     assert.equal(code, 1);

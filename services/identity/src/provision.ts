@@ -1,4 +1,5 @@
 /** Makes tenants and users from outside, where nobody is signed in yet. Doing it again changes nothing. */
+import { randomUUIDv7 } from 'node:crypto';
 import { type Client, inTenant, type Pool } from '@ragline/postgres/pool';
 import type { Role } from '@ragline/web/principal';
 import { hashPassword, verifyPassword } from './passwords.ts';
@@ -9,18 +10,26 @@ export type TenantDraft = { id: string; slug: string; name: string; users: UserD
 /** `password changed`: the user was there, and has the draft's password now. */
 export type Outcome = 'made' | 'password changed' | 'there';
 
-/** What came of each user. Throws when the slug belongs to a tenant with another id. */
+/**
+ * What came of each user. Throws when the slug belongs to a tenant with another id.
+ *
+ * Users have the draft's ids where the tenant is made with them. One who is missing later was removed, or erased, and what
+ * is kept under that id is not for whoever has the address next: the account is a new one.
+ */
 export function provision(
   pool: Pool,
   { id, slug, name, users }: TenantDraft,
 ): Promise<Record<Outcome, number>> {
   return inTenant(pool, id, async (client) => {
-    await client.query(
+    const { rowCount: made } = await client.query(
       'INSERT INTO identity.tenant (id, slug, name) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING',
       [id, slug, name],
     );
     const counts: Record<Outcome, number> = { made: 0, 'password changed': 0, there: 0 };
-    for (const user of users) counts[await provisionUser(client, id, user)] += 1;
+    for (const user of users) {
+      const draft = made === 1 ? user : { ...user, id: randomUUIDv7() };
+      counts[await provisionUser(client, id, draft)] += 1;
+    }
     return counts;
   });
 }
