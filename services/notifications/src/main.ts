@@ -93,6 +93,7 @@ await runService({ log, stopWithinMs: config.stopWithinMs }, async (own) => {
       pool,
       store,
       settings: config.webhooks,
+      isProduction: config.production,
       stopWithinMs: config.stopWithinMs * 0.2,
       log,
       metrics,

@@ -66,6 +66,11 @@ export function isLocalName(name: string): boolean {
   return name === 'localhost' || name.endsWith('.localhost');
 }
 
+/** Whether a URL is about this machine, by what it says. */
+export function namesLoopback(text: string): boolean {
+  return URL.canParse(text) && isLoopbackHost(hostOf(new URL(text)));
+}
+
 /** Blanks and control characters, which the parser drops: what is shown to people is what is called. */
 function hasHidden(text: string): boolean {
   return /[\0-\x20\x7f]/.test(text);

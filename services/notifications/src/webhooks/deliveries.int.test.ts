@@ -53,7 +53,7 @@ describe('deliveries of webhooks over REST', function () {
   it('come with as many tries as one can have, on pages that end before they are too large', async () => {
     const { admin, tenant_id } = aTenant();
     const { id } = (await admin('post', '/v1/webhooks', { url: 'https://1.1.1.1/' })).body;
-    await scene.rows(tenant_id, "UPDATE notifications.webhook SET open_until = 'infinity'");
+    await scene.rows(tenant_id, "UPDATE notifications.webhook SET open_until = now() + interval '1 hour'");
     const count = 5;
     await scene.handle(Array.from({ length: count }, () => anOrderEvent({ tenant_id })));
     // Asked for again until it was tried a hundred times, and then by the schedule once more.
@@ -80,6 +80,23 @@ describe('deliveries of webhooks over REST', function () {
       assert.deepEqual([attempts.length, attempts.at(-1)?.number], [tries, tries]);
       assert.ok(attempts.every(({ answer }) => answer?.length === 4_096));
     }
+  });
+
+  it('are tried not before the end of a pause, and the webhook says when that is', async () => {
+    const { admin, tenant_id } = aTenant();
+    const { id, paused_until } = (await admin('post', '/v1/webhooks', { url: 'https://1.1.1.1/' })).body;
+    assert.equal(paused_until, null);
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    await scene.rows(tenant_id, 'UPDATE notifications.webhook SET open_until = $1', [until]);
+    const tested = (await admin('post', `/v1/webhooks/${id}/test`)).body;
+    assert.deepEqual([tested.state, tested.next_attempt_at], ['waiting', until]);
+    assert.equal((await admin('get', `/v1/webhooks/${id}`)).body.paused_until, until);
+    assert.equal((await admin('patch', `/v1/webhooks/${id}`, { active: false })).body.paused_until, null);
+    await scene.rows(
+      tenant_id,
+      "UPDATE notifications.webhook SET open_until = now() - interval '1 hour', active = true",
+    );
+    assert.equal((await admin('get', `/v1/webhooks/${id}`)).body.paused_until, null);
   });
 
   it('removes one at once for everybody, and its deliveries bit by bit', async () => {
@@ -120,7 +137,7 @@ describe('deliveries of webhooks over REST', function () {
   it('forgets what is older than it is kept, however much it is', async () => {
     const { admin, tenant_id } = aTenant();
     await admin('post', '/v1/webhooks', { url: 'https://1.1.1.1/', active: true });
-    await scene.rows(tenant_id, "UPDATE notifications.webhook SET open_until = 'infinity'");
+    await scene.rows(tenant_id, "UPDATE notifications.webhook SET open_until = now() + interval '1 hour'");
     await scene.handle(Array.from({ length: 3 }, () => anOrderEvent({ tenant_id })));
     await scene.rows(
       tenant_id,

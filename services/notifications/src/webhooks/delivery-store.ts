@@ -252,8 +252,10 @@ function stateSql(state: Delivery['state'] | undefined): string {
 }
 
 const deliverySql = (answer: 'answer' | 'NULL AS answer') => `
-  SELECT d.id, d.webhook_id, m.event_id, m.event_type, d.state, d.attempts AS attempt_count, d.next_at, d.created_at,
-         d.finished_at,
+  SELECT d.id, d.webhook_id, m.event_id, m.event_type, d.state, d.attempts AS attempt_count,
+         CASE WHEN d.state = 'waiting'
+              THEN greatest(d.next_at, CASE WHEN w.open_until > clock_timestamp() THEN w.open_until END) END AS next_at,
+         d.created_at, d.finished_at,
          (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.number), '[]')
             FROM (SELECT number, at, duration_ms, status, error_code, ${answer}
                     FROM notifications.webhook_attempt WHERE delivery_id = d.id) a) AS attempts

@@ -13,6 +13,7 @@ export type Endpoint = {
   disabled_reason: string | null;
   disabled_at: string | null;
   failing_since: string | null;
+  paused_until: string | null;
   created_at: string;
   updated_at: string;
 };
@@ -24,11 +25,11 @@ export type NewEndpoint = {
   active: boolean;
 };
 
-type Times = 'disabled_at' | 'failing_since' | 'created_at' | 'updated_at';
+type Times = 'disabled_at' | 'failing_since' | 'paused_until' | 'created_at' | 'updated_at';
 type Row = Omit<Endpoint, Times> & { [T in Times]: Date | null };
 
 const columns = `id, url, event_types, description, active, disabled_reason, disabled_at, failing_since,
-  created_at, updated_at`;
+  CASE WHEN active AND open_until > clock_timestamp() THEN open_until END AS paused_until, created_at, updated_at`;
 
 /** Secrets that sign at a time, at most: each is a signature in a header. */
 export const secretsMax = 4;
@@ -211,6 +212,7 @@ function endpointOf({ id, url, event_types, description, active, disabled_reason
     disabled_reason,
     disabled_at: times.disabled_at?.toISOString() ?? null,
     failing_since: times.failing_since?.toISOString() ?? null,
+    paused_until: times.paused_until?.toISOString() ?? null,
     created_at: times.created_at?.toISOString() ?? '',
     updated_at: times.updated_at?.toISOString() ?? '',
   };

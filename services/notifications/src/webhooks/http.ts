@@ -8,7 +8,7 @@ import { hashRequest, idempotent } from '@ragline/web/idempotency';
 import { decodePageCursor, pageOf, pageQuery, toPage } from '@ragline/web/pages';
 import { type Problem, problem } from '@ragline/web/problems';
 import { z } from 'zod';
-import type { AddressRules } from './addresses.ts';
+import { type AddressRules, namesLoopback } from './addresses.ts';
 import {
   addEndpoint,
   addSecret,
@@ -32,6 +32,8 @@ export type EndpointRoutesOptions = {
   rules: AddressRules;
   resolve: Resolve;
   endpointsMax: number;
+  /** Whether who asks for this machine's own address is told of the setting that allows it. */
+  isProduction: boolean;
   overlapMs: number;
   /** Called when deliveries may have become due. */
   wake: () => void;
@@ -230,7 +232,7 @@ function answering({ idempotency: store, keys }: EndpointRoutesOptions) {
 /** Problem `url_refused` for what is not called, `unavailable` where DNS cannot be asked; judged again at each connection. */
 async function refusalOf(
   url: string,
-  { rules, resolve }: Pick<EndpointRoutesOptions, 'rules' | 'resolve'>,
+  { rules, resolve, isProduction }: Pick<EndpointRoutesOptions, 'rules' | 'resolve' | 'isProduction'>,
 ): Promise<Problem | undefined> {
   const target = await checkTarget(url, rules, resolve);
   if (typeof target !== 'string') return undefined;
@@ -239,11 +241,15 @@ async function refusalOf(
       headers: { 'retry-after': '5' },
     });
   }
-  return problem('url_refused', refusals[target], {
-    errors: [{ path: 'url', message: refusals[target] }],
+  const isOwn = !isProduction && !rules.allowLoopback && namesLoopback(url);
+  const message = isOwn ? `${refusals[target]} ${howToTry}` : refusals[target];
+  return problem('url_refused', message, {
+    errors: [{ path: 'url', message }],
     members: { reason: target },
   });
 }
+
+const howToTry = 'To try it on your own machine: WEBHOOK_ALLOW_LOOPBACK=on npm start.';
 
 const refusals = {
   malformed: 'This is not an absolute URL.',

@@ -13,6 +13,7 @@ startWebhooks({
   pool: createPool({ url, max: 2, applicationName: 'test-webhooks', log, metrics }),
   store: { keeper: async () => async () => {} },
   settings,
+  isProduction: false,
   log,
   metrics,
   leaseMs: 1_000,

@@ -64,6 +64,10 @@ const fields = {
     .datetime()
     .nullable()
     .meta({ description: 'The first try that failed since the last success.' }),
+  paused_until: z.iso.datetime().nullable().meta({
+    description:
+      'Nothing is sent to it before, after failures in a row or since it asked for it (`Retry-After`); what is due waits. null: it is not paused.',
+  }),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
 };
@@ -77,6 +81,7 @@ const example = {
   disabled_reason: null,
   disabled_at: null,
   failing_since: null,
+  paused_until: null,
   created_at: '2026-11-23T09:00:00.000Z',
   updated_at: '2026-11-23T09:00:00.000Z',
 };
@@ -122,14 +127,15 @@ export const delivery = z
     event_type: z.string(),
     state: z.enum(['waiting', 'delivered', 'failed']),
     attempt_count: z.int(),
-    next_attempt_at: z.iso.datetime().nullable(),
+    next_attempt_at: z.iso.datetime().nullable().meta({
+      description:
+        'When it is tried, or as soon after as there is a place; null when it is not waiting. Not before the end of a pause of the webhook (`paused_until`).',
+    }),
     created_at: z.iso.datetime(),
     finished_at: z.iso.datetime().nullable(),
-    attempts: z
-      .array(attempt)
-      .meta({
-        description: 'Every try, in their order; one that is under way is counted already, and not yet here.',
-      }),
+    attempts: z.array(attempt).meta({
+      description: 'Every try, in their order; one that is under way is counted already, and not yet here.',
+    }),
   })
   .meta({
     id: 'WebhookDelivery',

@@ -66,6 +66,18 @@ describe('webhooks to addresses that they may not reach', function () {
     });
   }
 
+  it('of this machine come with the setting that allows them, but not in production', async () => {
+    const refusalOf = async (url: string, isProduction: boolean) => {
+      const { app } = scene.start({ allowLoopback: false }, { resolve, isProduction });
+      return (await scene.aTenant(app).admin('post', '/v1/webhooks', { url })).body;
+    };
+    for (const url of ['http://localhost:9000/hooks', 'https://127.0.0.1:9000/']) {
+      assert.match((await refusalOf(url, false)).detail, /WEBHOOK_ALLOW_LOOPBACK=on npm start/);
+      assert.doesNotMatch((await refusalOf(url, true)).detail, /WEBHOOK/);
+    }
+    assert.doesNotMatch((await refusalOf('https://10.1.1.1/', false)).detail, /WEBHOOK/);
+  });
+
   it('are refused when they are changed', async () => {
     const { app } = scene.start({ allowLoopback: false }, { resolve });
     const { admin } = scene.aTenant(app);

@@ -31,6 +31,7 @@ export type WebhooksOptions = {
   pool: Pool;
   store: Pick<NotificationStore, 'keeper'>;
   settings: WebhookSettings;
+  isProduction: boolean;
   /** DNS when not given. */
   resolve?: Resolve;
   /** How long a claim is good; longer than a try takes with all that is written about it. */
@@ -59,6 +60,7 @@ export function startWebhooks({
   pool,
   store,
   settings,
+  isProduction,
   resolve = createResolve(),
   leaseMs = settings.timeoutMs + leaseSpareMs,
   pollMs = 500,
@@ -94,7 +96,8 @@ export function startWebhooks({
       const { wake } = sender;
       const idempotency = createIdempotencyStore(pool, 'notifications');
       const { endpointsMax, overlapMs } = settings;
-      addEndpointRoutes({ api, pool, idempotency, keys, rules, resolve, endpointsMax, overlapMs, wake });
+      const own = { keys, rules, resolve, isProduction, endpointsMax, overlapMs };
+      addEndpointRoutes({ api, pool, idempotency, ...own, wake });
       addDeliveryRoutes({ api, pool, idempotency, wake });
     },
     /** Joins the group; stop it before the sender. */

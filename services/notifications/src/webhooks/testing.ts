@@ -25,7 +25,7 @@ import { startWebhooks } from './start.ts';
 
 export type Scene = Awaited<ReturnType<typeof openScene>>;
 
-type Given = { resolve?: Resolve; encoder?: () => Promise<Encode> };
+type Given = { resolve?: Resolve; isProduction?: boolean; encoder?: () => Promise<Encode> };
 
 const testKeys = '1:a-key-of-the-tests-with-32-characters';
 const log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -60,6 +60,7 @@ export async function openScene() {
         settings,
         log,
         metrics,
+        isProduction: false,
         pollMs: 50,
         stopWithinMs: 100,
         ...options,
