@@ -41,8 +41,13 @@ export async function demoPoison(settings: Settings, client: Client, options: Po
     process.stderr.write('Failpoints are off (RAGLINE_FAILPOINTS): only what cannot be read is sent.\n');
   }
   const sent = await send(kafka, cases);
-  if (!options.json)
+  if (!options.json) {
     print(sent, false, ({ name, record, promise }) => ({ case: name, record, 'what will happen': promise }));
+    const count = sent.reduce((sum, { event_ids }) => sum + event_ids.length, 0);
+    process.stdout.write(
+      `\nThese ${count} records are in no outbox: "npx ragline streams reconcile" will name them phantoms, as it should.\n`,
+    );
+  }
   const results = await follow(client, sent, options);
   if (options.json) print(results, true);
 }
