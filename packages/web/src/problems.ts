@@ -5,7 +5,7 @@ import { openAiForm, readsOpenAiForm } from './openai-form.ts';
 /** Every code with its status and title; codes keep their meaning, new ones may be added. */
 export const problemCodes = {
   malformed: [400, 'The request cannot be read'],
-  unauthenticated: [401, 'A valid access token is required'],
+  unauthenticated: [401, 'Not signed in'],
   forbidden: [403, 'Not allowed'],
   not_found: [404, 'Not found'],
   method_not_allowed: [405, 'This method is not offered here'],
