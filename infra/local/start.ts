@@ -51,6 +51,8 @@ const dataDir = dataDirOf(process.env);
 const display = createDisplay({ json: options.json });
 
 let stack: Stack | undefined;
+/** Names of processes that ended, or were ended, and have not come back. */
+const away = new Set<string>();
 const stopping = new AbortController();
 const ended = stopOnSignals();
 
@@ -268,11 +270,14 @@ function tellUncompared(error: unknown): undefined {
 /** What happens to a running stack, in a line each. */
 function report(event: SupervisorEvent): void {
   if (event.kind === 'started' || event.kind === 'ready' || event.kind === 'stopped') {
-    const again = event.kind === 'ready' && stack !== undefined && !stopping.signal.aborted;
-    if (again) display.data({ event: 'process', ...event });
-    if (again && display.mode !== 'json') console.log(`  ✓ ${event.name} is back (pid ${event.pid})`);
+    if (event.kind !== 'ready' || stopping.signal.aborted) return;
+    const isBack = away.delete(event.name);
+    if (stack === undefined) return;
+    display.data({ event: 'process', ...event });
+    if (isBack && display.mode !== 'json') console.log(`  ✓ ${event.name} is back (pid ${event.pid})`);
     return;
   }
+  if ('name' in event) away.add(event.name);
   if (stopping.signal.aborted) return;
   display.data({ event: 'process', ...event });
   if (display.mode === 'json') return;
