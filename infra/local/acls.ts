@@ -7,7 +7,7 @@ import type { kafkaClient } from './kafka.ts';
 // A CommonJS module: its enumerations are reached through the default export.
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
 
-type Right = {
+export type Right = {
   resource: 'topic' | 'group' | 'transaction' | 'cluster';
   name: string;
   match: 'literal' | 'prefixed';

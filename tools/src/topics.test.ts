@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { topicsOfGroup } from './topics.ts';
+import { rightsOf, topicNames } from '../../infra/local/acls.ts';
+import { grantedBy, topicsOfGroup } from './topics.ts';
 
 describe('the topics of a group', () => {
   const names = (options: Parameters<typeof topicsOfGroup>[1]) =>
@@ -44,4 +45,23 @@ describe('the topics of a group', () => {
       assert.throws(() => topicsOfGroup('billing', options));
     });
   }
+});
+
+describe('the rights that are granted', () => {
+  it('are told by user, with what is refused whatever is allowed', () => {
+    const rows = grantedBy(rightsOf(topicNames()));
+    const of = (user: string, name: string) => rows.filter((row) => row.user === user && row.name === name);
+    assert.deepEqual(
+      of('identity', 'orders.v1').map(({ may, operations }) => [may, operations]),
+      [['yes', ['read', 'describe']]],
+    );
+    assert.deepEqual(
+      of('identity', 'identity*').map(({ resource }) => resource),
+      ['group'],
+    );
+    assert.deepEqual(
+      of('dead-letters', 'orders.v1').map(({ may }) => may),
+      ['never'],
+    );
+  });
 });

@@ -2,7 +2,7 @@
 import { allTopics, groupTopics, type Topic } from '@ragline/schemas/topics';
 import { delaysFrom, retryTopicsOf, usualDelaysMs } from '@ragline/streams/retry/names';
 import type { Command } from 'commander';
-import { ensureAcls, topicNames } from '../../infra/local/acls.ts';
+import { ensureAcls, type Right, rightsOf, topicNames } from '../../infra/local/acls.ts';
 import { kafkaClient } from '../../infra/local/kafka.ts';
 import { applyTopics, inspectTopics } from './parts/apply-topics.ts';
 import { accessFrom, kafkaFrom, withAdmin } from './parts/kafka.ts';
@@ -36,8 +36,7 @@ export function register(program: Command): void {
   topics
     .command('apply')
     .description(
-      `Creates missing topics and alters settings that differ. Never changes partitions. With DATABASE_URL, of a
-migrated database: places in topics that were made anew are forgotten, so run it before the connector.`,
+      'Creates missing topics and alters settings that differ. Never changes partitions. With DATABASE_URL, of a migrated database: places in topics that were made anew are forgotten, so run it before the connector.',
     )
     .option('--json', 'print JSON')
     .action(async ({ json }: Options) => {
@@ -57,10 +56,13 @@ migrated database: places in topics that were made anew are forgotten, so run it
     .description(
       'Grants each service on Kafka what its work needs; for a Kafka whose users are named as those of npm start.',
     )
-    .action(async () => {
+    .option('--json', 'print JSON')
+    .action(async ({ json }: Options) => {
       const settings = await readSettings();
       const [brokers, user] = [settings.get('KAFKA_BROKERS'), settings.find('KAFKA_USERNAME')];
-      await ensureAcls(kafkaClient(brokers, user, settings.find('KAFKA_PASSWORD')), topicNames());
+      const names = topicNames();
+      await ensureAcls(kafkaClient(brokers, user, settings.find('KAFKA_PASSWORD')), names);
+      print(grantedBy(rightsOf(names)), json === true);
     });
 
   topics
@@ -77,6 +79,19 @@ migrated database: places in topics that were made anew are forgotten, so run it
       const kafka = kafkaFrom(await readSettings(), 'ragline-topics');
       print(await withAdmin(kafka, (admin) => applyTopics(admin, wanted)), options.json === true);
     });
+}
+
+/** A row for each right: who may do what, or may not whatever else is allowed. */
+export function grantedBy(rights: Record<string, Right[]>) {
+  return Object.entries(rights).flatMap(([user, list]) =>
+    list.map(({ resource, name, match, denied, operations }) => ({
+      user,
+      may: denied ? 'never' : 'yes',
+      operations,
+      resource,
+      name: match === 'prefixed' ? `${name}*` : name,
+    })),
+  );
 }
 
 /** Throws an Error that names the argument that cannot be. */

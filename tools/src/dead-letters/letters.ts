@@ -74,7 +74,7 @@ export function registerLetters(parent: Command): void {
     .description('Shows one letter: the error, each attempt, the value, the headers.')
     .option('--json', 'print JSON')
     .action(async (id: string, options: LoginOptions & Output) => {
-      const letter = await (await clientFrom(options)).get(pathOf(id));
+      const letter = await ofLetter(id, (await clientFrom(options)).get(pathOf(id)));
       process.stdout.write(options.json ? `${JSON.stringify(letter, null, 2)}\n` : letterText(letter));
     });
 
@@ -201,12 +201,22 @@ async function textOf(stream: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
+/** Throws, where there is no such letter, an error that says so. */
+export async function ofLetter<T>(id: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof RestError && error.code === 'not_found') error.message = `There is no letter ${id}`;
+    throw error;
+  }
+}
+
 /** One after another; what fails for one letter is told with it, and the others go on. */
 async function each(ids: readonly string[], act: (id: string) => Promise<Json>): Promise<Json[]> {
   const results: Json[] = [];
   for (const id of ids) {
     try {
-      results.push(await act(id));
+      results.push(await ofLetter(id, act(id)));
     } catch (error) {
       if (!(error instanceof RestError)) throw error;
       results.push({ id, state: 'not done', error: error.message });

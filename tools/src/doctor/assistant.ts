@@ -13,7 +13,7 @@ export type Known = { model: string; chunks: number; missing: number };
 export function modelCheck(env = readRunningEnv() ?? {}): Check {
   return {
     name: 'model',
-    mend: 'npm start    (the chat service is named below)',
+    mend: 'npm start    (where its chat service does not answer)',
     async run() {
       const url = env.URL_CHAT_1;
       if (url === undefined) return { state: 'skipped', detail: 'cannot be told: no chat service runs here' };

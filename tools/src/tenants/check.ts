@@ -24,8 +24,7 @@ export type CheckedFile = { file: string; rows: number; bytes: number };
 
 /** Throws an Error that names each file that is not as it was written, or that nobody wrote. */
 export async function checkExport(folder: string): Promise<CheckedFile[]> {
-  const text = await readFile(join(folder, 'manifest.json'), 'utf8');
-  const { files } = manifestShape.parse(JSON.parse(text));
+  const { files } = await manifestOf(folder);
   const named = new Set(['manifest.json', ...files.map(({ name }) => name)]);
   const faults = (await readdir(folder))
     .filter((name) => !named.has(name))
@@ -36,11 +35,11 @@ export async function checkExport(folder: string): Promise<CheckedFile[]> {
     let count = 0;
     try {
       for await (const line of linesOf(createReadStream(join(folder, name)), (chunk) => hash.update(chunk))) {
-        JSON.parse(line);
         count += 1;
+        JSON.parse(line);
       }
     } catch (error) {
-      faults.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      faults.push(`${name} ${faultOf(error, count)}`);
       continue;
     }
     if (count !== rows) faults.push(`${name} has ${count} rows, not ${rows}`);
@@ -49,6 +48,26 @@ export async function checkExport(folder: string): Promise<CheckedFile[]> {
   }
   if (faults.length > 0) throw new Error(faults.join('\n'));
   return checked;
+}
+
+/** Throws an Error that says what is not there, or no manifest. */
+async function manifestOf(folder: string): Promise<z.infer<typeof manifestShape>> {
+  const path = join(folder, 'manifest.json');
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new Error(`${folder} is no export: its manifest.json ${faultOf(error)}`, { cause: error });
+  });
+  try {
+    return manifestShape.parse(JSON.parse(text));
+  } catch (error) {
+    throw new Error(`${path} is not the manifest of an export, or is damaged`, { cause: error });
+  }
+}
+
+/** @param line where it was read to */
+function faultOf(error: unknown, line = 0): string {
+  if (error instanceof SyntaxError) return `is damaged: line ${line} is no JSON`;
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 'is not there';
+  return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 /** Lines end with a line feed and with nothing else: node:readline also ends them at U+2028, which stands in texts. */

@@ -187,7 +187,11 @@ describe('the export of a tenant', function () {
     await assert.rejects(checkExport(join(parent, 'whole')), /more\.ndjson is not in the manifest/);
     await rm(join(parent, 'whole', 'more.ndjson'));
     await rm(file);
-    await assert.rejects(checkExport(join(parent, 'whole')), /messages\.ndjson: .*ENOENT/);
+    await assert.rejects(checkExport(join(parent, 'whole')), /^Error: messages\.ndjson is not there$/);
+    await assert.rejects(
+      checkExport(join(parent, 'nowhere')),
+      /is no export: its manifest\.json is not there/,
+    );
   });
 
   it('leaves nothing behind for a tenant that is not there, and touches no folder that has something in it', async () => {

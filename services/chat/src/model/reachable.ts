@@ -38,7 +38,7 @@ export async function reachable({ model, embedding }: ReachableSettings): Promis
     return {
       ...who,
       state: 'ok',
-      detail: 'offline responder: no key and no address of a model is set',
+      detail: 'no key and no address of a model is set',
       mend: null,
     };
   }
