@@ -150,8 +150,8 @@ const allergens: Aspect = ({ dish, text, language, question }) => {
       ? ''
       : inWords(
           language,
-          ` ${capital(allergensNamed(named, language))} is not among them.`,
-          ` ${capital(allergensNamed(named, language))} ist nicht darunter.`,
+          ` Not among them: ${allergensNamed(named, language)}.`,
+          ` Nicht darunter: ${allergensNamed(named, language)}.`,
         );
   return (
     inWords(
@@ -265,8 +265,4 @@ function general({ dish, language, question }: Asked): string {
 
 function unknown(dish: Dish, language: Language): string {
   return `${dontKnow(language)} (${dish.name}${cite(dish.citation)})`;
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
