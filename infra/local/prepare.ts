@@ -11,6 +11,7 @@ import { beginTopicsAt } from '../../tools/src/streams/rebuild/positions.ts';
 import type { Addresses } from './addresses.ts';
 import type { Flow } from './flow.ts';
 import { kafkaClient } from './kafka.ts';
+import { bringBackLost } from './lost-events.ts';
 import { type Progress, shown } from './progress.ts';
 import type { StartingParts } from './start-parts.ts';
 
@@ -64,13 +65,7 @@ export function prepare(
     : flow.step([ready.connect, places], () =>
         show(
           'connector',
-          () =>
-            applyConnector({
-              connectUrl: addresses.CONNECT_URL,
-              cdcUrl: addresses.DATABASE_URL_RAGLINE_CDC,
-              // A start that fails takes Connect down with it, and then nobody could resume it.
-              resume: true,
-            }),
+          () => startConnector(addresses, onProgress),
           () => 'connector RUNNING',
         ),
       );
@@ -95,6 +90,20 @@ function beginTopics(addresses: Addresses): Promise<string[]> {
       password: addresses.KAFKA_PASSWORD,
     },
     topics: allTopics.map(({ name }) => name),
+  });
+}
+
+async function startConnector(addresses: Addresses, onProgress: Progress): Promise<void> {
+  const count = await bringBackLost(addresses);
+  if (count !== undefined) {
+    const text = `Kafka had lost what it held: ${count} events were written again from the outboxes`;
+    onProgress({ stage: 'preparing', item: 'lost events', state: 'warning', text });
+  }
+  await applyConnector({
+    connectUrl: addresses.CONNECT_URL,
+    cdcUrl: addresses.DATABASE_URL_RAGLINE_CDC,
+    // A start that fails takes Connect down with it, and then nobody could resume it.
+    resume: true,
   });
 }
 

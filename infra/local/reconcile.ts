@@ -4,6 +4,7 @@ import { checkoutDir } from './layout.mjs';
 import { expectOk, host } from './part.ts';
 import { choosePort } from './ports.ts';
 import type { Stack } from './start-stack.ts';
+import { writeEnvFile } from './state.ts';
 import { type SupervisedProcess, type SupervisorOptions, supervise } from './supervisor.ts';
 
 const usualPort = 9105;
@@ -25,7 +26,7 @@ export async function startReconcile(
   const { env, context } = stack;
   const { port } = await choosePort(usualPort, new Set());
   const command = ['streams', 'reconcile', '--every', everyMinutes, '--port', String(port)];
-  return supervise(
+  const running = await supervise(
     {
       name: 'reconcile-1',
       logFile: path.join(context.logsDir, 'reconcile-1.log'),
@@ -42,4 +43,8 @@ export async function startReconcile(
     },
     { ...supervision, dataDir: context.dataDir, unhealthyRestartMs: 0 },
   );
+  // Where the doctor asks.
+  env.METRICS_URL_RECONCILE_1 = `http://${host}:${port}/metrics`;
+  writeEnvFile(context.dataDir, env);
+  return running;
 }

@@ -11,6 +11,8 @@ import {
 } from './parts/apply-connector.ts';
 import { duration, print, size } from './parts/output.ts';
 import { readSettings, type Settings } from './parts/settings.ts';
+import { tellLost } from './streams/rebuild/lost.ts';
+import { lostAt } from './streams/rebuild/lost-at.ts';
 
 type Options = { json?: boolean; onlyFailed?: boolean };
 
@@ -21,11 +23,16 @@ export function register(program: Command): void {
 
   connectors
     .command('apply')
-    .description('Brings the connector to connectors/outbox.json and waits until it runs; safe to repeat.')
+    .description(
+      `Brings the connector to connectors/outbox.json and waits until it runs; safe to repeat. Refuses where topics have
+lost what the outboxes hold (where DATABASE_URL is known): new events would come before the old ones.`,
+    )
     .option('--json', 'print JSON')
     .action(async ({ json }: Options) => {
       const settings = await readSettings();
       const connectUrl = settings.get('CONNECT_URL');
+      const lost = await lostAt(settings);
+      if (lost !== undefined) throw new Error(tellLost(lost));
       print(
         [await applyConnector({ connectUrl, cdcUrl: settings.get('DATABASE_URL_RAGLINE_CDC') })],
         json === true,

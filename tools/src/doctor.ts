@@ -5,6 +5,7 @@ import { examine, type Finding } from './doctor/check.ts';
 import { databaseChecks } from './doctor/database.ts';
 import { waitingChecks } from './doctor/dead-letters.ts';
 import { doorsCheck } from './doctor/doors.ts';
+import { eventChecks } from './doctor/events.ts';
 import { fixSlot } from './doctor/fix-slot.ts';
 import { machineChecks } from './doctor/machine.ts';
 import { cacheCheck, serviceChecks } from './doctor/services.ts';
@@ -25,6 +26,7 @@ export function register(program: Command): void {
         ...machineChecks,
         ...databaseChecks,
         ...streamingChecks,
+        ...eventChecks,
         ...waitingChecks,
         assistantCheck,
         modelCheck(),

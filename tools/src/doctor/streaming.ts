@@ -2,12 +2,12 @@
 import { checkSchemas } from '@ragline/schemas/register';
 import { allTopics } from '@ragline/schemas/topics';
 import { kafkaClient } from '../../../infra/local/kafka.ts';
-import { connectorPlace, connectorStatus } from '../parts/apply-connector.ts';
+import { connectorStatus } from '../parts/apply-connector.ts';
 import { inspectTopics } from '../parts/apply-topics.ts';
 import { connectClient } from '../parts/connect.ts';
+import { isPlaceInLog } from '../parts/connector-place.ts';
 import type { Settings } from '../parts/settings.ts';
 import type { Check } from './check.ts';
-import { withClient } from './database.ts';
 import { mendOf } from './mend.ts';
 
 type Admin = ReturnType<ReturnType<typeof kafkaClient>['admin']>;
@@ -103,16 +103,8 @@ export const streamingChecks: Check[] = [
     needs: ['postgres', 'connect'],
     mend: 'docs/operations/postgres-restored.md says what to do',
     async run(settings) {
-      const place = await connectorPlace({ connectUrl: settings.get('CONNECT_URL') });
-      if (place === null) return { detail: 'that of its slot' };
-      // Asked second: the log only grows, unless another one was put in its place.
-      const end = await withClient(settings, async (client) => {
-        const { rows } = await client.query<{ bytes: string }>(
-          "SELECT (pg_current_wal_lsn() - '0/0')::text AS bytes",
-        );
-        return BigInt(rows[0]?.bytes ?? 0);
-      });
-      if (place <= end) return { detail: 'in the log that Postgres has' };
+      const at = { connectUrl: settings.get('CONNECT_URL'), databaseUrl: settings.get('DATABASE_URL') };
+      if (await isPlaceInLog(at)) return { detail: 'in the log that Postgres has' };
       const detail =
         'behind the end of the log: an earlier state of Postgres was restored, and what is written now is passed over';
       return { state: 'broken', detail };

@@ -218,4 +218,5 @@ export const columns: Record<string, Record<string, string>> = {
   'streams.run': { group_id: id, topic: id },
   'streams.started': { group_id: id, topic: id },
   'streams.topic_incarnation': { topic: id, topic_id: id },
+  'streams.unfinished_rebuild': { options: word },
 };

@@ -6,7 +6,7 @@ import type { RowHead } from '../outbox-rows.ts';
 export type Present = {
   topic: string;
   ids: IdSet;
-  /** See Topic: a row that is missing before another of its key may have been committed after that, and is not late. */
+  /** See Topic: a row that is missing before another of its key may have been committed after that, and is not late, if they are of one time. */
   isConcurrent?: boolean;
   /**
    * By partition: whether there is any record, whether some that were before it are gone, and when the first was
@@ -38,6 +38,9 @@ export type Judge = {
 
 const lateShownMax = 20;
 
+/** Transactions of a service that were open at once began at most so far apart: Postgres ends what stands idle for 5 s. */
+const openAtMostMs = 60_000;
+
 /**
  * Judges rows in the order in which they were written; for each walk over them a judge of its own.
  *
@@ -52,9 +55,9 @@ export function createJudge(
       it.topic,
       {
         ...it,
-        hasNoOrder: it.isConcurrent === true || it.ids.size() === 0,
+        mayLag: it.isConcurrent === true ? openAtMostMs : Number.NEGATIVE_INFINITY,
         seen: new Set<number>(),
-        missing: new Map<string, string>(),
+        missing: new Map<string, { id: string; at: number }>(),
       },
     ]),
   );
@@ -70,13 +73,14 @@ export function createJudge(
     if (topic === undefined || count === undefined) throw new Error(`No topic ${name} is being looked at`);
     const verdict = verdictOf(topic, row);
     count[verdict] += 1;
-    if (topic.hasNoOrder) return verdict;
-    if (verdict === 'missing' && !topic.missing.has(key)) topic.missing.set(key, id);
+    if (topic.ids.size() === 0) return verdict;
+    const at = row.created_at.getTime();
+    if (verdict === 'missing' && !topic.missing.has(key)) topic.missing.set(key, { id, at });
     const overtaken = verdict === 'there' ? topic.missing.get(key) : undefined;
-    if (overtaken !== undefined) {
+    if (overtaken !== undefined && at - overtaken.at >= topic.mayLag) {
       topic.missing.delete(key);
       count.late += 1;
-      if (late.length < lateShownMax) late.push({ topic: name, key, event_id: overtaken });
+      if (late.length < lateShownMax) late.push({ topic: name, key, event_id: overtaken.id });
     }
     return verdict;
   }

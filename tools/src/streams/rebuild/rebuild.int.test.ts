@@ -3,8 +3,10 @@ import { randomUUIDv7 } from 'node:crypto';
 import { after, before, describe, it } from 'mocha';
 import { eventually } from '../../../../tests/support/eventually.ts';
 import { connectorStatus, pauseConnector } from '../../parts/apply-connector.ts';
+import { findLost } from './lost.ts';
 import { idsOf, openRebuildScene, type RebuildScene } from './rebuild.scene.ts';
 import { LateEventsError, rebuild } from './rebuild.ts';
+import { noteBegun, optionsOf } from './unfinished.ts';
 
 /** One story, in its order: each test goes on where the last one ended. */
 describe('topics written again from the outboxes', function () {
@@ -65,10 +67,32 @@ describe('topics written again from the outboxes', function () {
       rebuild({ ...scene.options, recreate: [scene.topic.name], onProgress: dies }),
       /died/,
     );
+    assert.equal((await findLost(scene.lostOptions))?.unfinished, '');
     await write(keys);
     await rebuild(scene.options);
+    assert.equal(await findLost(scene.lostOptions), undefined);
     await write(keys);
     await onceEach();
+  });
+
+  it('are gone on with by the same command only, after a death while they were being made anew', async () => {
+    const { topic, admin, options } = scene;
+    await noteBegun(admin, optionsOf({ recreate: [topic.name], isRestored: false }));
+    await assert.rejects(rebuild(options), new RegExp(`rebuild --recreate --topics ${topic.name} --yes`));
+    await rebuild({ ...options, recreate: [topic.name] });
+    await onceEach();
+    assert.equal(await findLost(scene.lostOptions), undefined);
+  });
+
+  it('are known to have lost everything when they are empty and the outbox is not', async () => {
+    await scene.stopConnector();
+    await scene.makeAnew();
+    assert.deepEqual(await findLost(scene.lostOptions), { empty: [scene.topic.name], unfinished: undefined });
+    const hour = 3_600_000;
+    assert.equal(await findLost({ ...scene.lostOptions, olderThanMs: hour }), undefined);
+    await rebuild(scene.options);
+    await onceEach();
+    assert.equal(await findLost(scene.lostOptions), undefined);
   });
 
   it('hold nothing twice when nothing was missing', async () => {

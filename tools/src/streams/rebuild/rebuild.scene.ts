@@ -19,6 +19,7 @@ import { withAdmin } from '../../parts/kafka.ts';
 import { boundsOf, recordsOf } from '../topic-records.ts';
 import { holdConnector } from './connector.ts';
 import type { RebuildOptions } from './rebuild.ts';
+import { recreateTopics } from './recreate.ts';
 
 /** A record as it lies on the topic, whole; bytes as base64. */
 export type SeenRecord = { partition: number; key: string; value: string; headers: [string, string][] };
@@ -69,6 +70,12 @@ export async function openRebuildScene() {
 
   return {
     options,
+    lostOptions: {
+      ...{ databaseUrl: database.url, cdcUrl: cdc.href, access: parts.kafka },
+      ...{ topics: [topic], tables: options.tables },
+    },
+    /** The topic as a Kafka has it that lost its disk. */
+    makeAnew: () => withAdmin(kafka, (it) => recreateTopics(it, [topic], async () => {})),
     admin,
     topic,
     kafka,

@@ -28,6 +28,7 @@ import { announceAgain, beginTopics, placeAgain, unplaced } from './positions.ts
 import { produceMissing, type Written } from './produce.ts';
 import { recreateTopics } from './recreate.ts';
 import { openBoundary, slotState } from './slot.ts';
+import { noteBegun, noteEnded, optionsOf, refuseLess } from './unfinished.ts';
 
 export type RebuildOptions = {
   /** An administrator's connection string. */
@@ -101,6 +102,7 @@ export async function rebuild(options: RebuildOptions): Promise<RebuildReport> {
     );
     if (rows[0]?.mine !== true) throw new Error('Another rebuild is running');
     await refuseMissingTopics(options);
+    if (!dryRun) await refuseLess(admin, removesBy(options));
     return dryRun ? await look(options, client) : await held(options, client, admin);
   } finally {
     await client.close();
@@ -147,8 +149,13 @@ async function written(
   const slotBefore = await untilSlotIsFree(admin, slotName);
   if (anew.length > 0) {
     onProgress(`making anew ${anew.map(({ name }) => name).join(', ')}`);
-    await withAdmin(kafka, (it) => recreateTopics(it, anew));
-    state.hasChanged = true;
+    const begin = async () => {
+      await noteBegun(admin, removesBy(options));
+      state.hasChanged = true;
+    };
+    await withAdmin(kafka, (it) => recreateTopics(it, anew, begin));
+    // What is left to do is to complete them.
+    await noteBegun(admin, '');
   }
   await untilStable(client, names);
   const boundary = await openBoundary(connector.cdcUrl);
@@ -167,6 +174,7 @@ async function written(
       const lateCount = [...counts.values()].reduce((sum, it) => sum + it.late, 0);
       if (lateCount > 0 && options.evenIfLate !== true) throw new LateEventsError(late, lateCount);
 
+      await noteBegun(admin, '');
       state.hasChanged = true;
       const began = performance.now();
       const judge = createJudge(present, partitionOf).judge;
@@ -186,6 +194,7 @@ async function written(
       onProgress('handing over to the connector');
       await boundary.handOver(slotName);
       await restartAtSlot(connector);
+      await noteEnded(admin);
       return reportOf(counts, { lsn: boundary.lsn, letters, ms });
     } finally {
       await reader.close();
@@ -194,6 +203,9 @@ async function written(
     await boundary.close();
   }
 }
+
+const removesBy = ({ recreate = [], empty = [] }: RebuildOptions): string =>
+  optionsOf({ recreate, isRestored: empty.length > 0 });
 
 const again = 'Run this again: what is there is not written twice';
 

@@ -33,8 +33,14 @@ export async function readersOf(admin: Admin, topics: readonly string[]): Promis
 /**
  * Deletes the topics and makes them as they should be. Their groups must have no members: one that goes on from the
  * offset that it remembers would pass over what is written below it. Throws an Error that names those that have.
+ *
+ * @param before called when nothing stands against it, and nothing was deleted yet
  */
-export async function recreateTopics(admin: Admin, topics: readonly Topic[]): Promise<void> {
+export async function recreateTopics(
+  admin: Admin,
+  topics: readonly Topic[],
+  before: () => Promise<void>,
+): Promise<void> {
   const names = topics.map(({ name }) => name);
   const atWork = (await readersOf(admin, names)).filter(({ isAtWork }) => isAtWork);
   if (atWork.length > 0) {
@@ -43,6 +49,7 @@ export async function recreateTopics(admin: Admin, topics: readonly Topic[]): Pr
       `These groups are at work on topics that would be made anew: ${groups}. Stop their services first, then run this again`,
     );
   }
+  await before();
   const present = new Set(await admin.listTopics());
   const old = names.filter((name) => present.has(name));
   if (old.length > 0) await admin.deleteTopics({ topics: old });
