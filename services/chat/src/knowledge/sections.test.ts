@@ -22,6 +22,13 @@ describe('the structure of a text', () => {
     ]);
   });
 
+  it('keeps a heading with nothing under it, also where the next one says the same', () => {
+    assert.deepEqual(sectionsOf('# A\n## B\n## B\nb'), [
+      { path: ['A', 'B'], body: '' },
+      { path: ['A', 'B'], body: 'b' },
+    ]);
+  });
+
   it('finds questions by their marks and by their signs, but none in prose', () => {
     const answered = [
       { under: [], question: 'Is it open?', answer: 'Yes.' },

@@ -36,8 +36,9 @@ export function sectionsOf(text: string): Section[] {
   return sections
     .map(({ path, lines }) => ({ path, body: lines.join('\n').trim() }))
     .filter(({ path, body }, index, all) => {
-      const next = all[index + 1]?.path ?? [];
-      return body !== '' || (path.length > 0 && !path.every((title, level) => next[level] === title));
+      // By depth: another heading of the same words is not under it.
+      const isOver = (all[index + 1]?.path.length ?? 0) > path.length;
+      return body !== '' || (path.length > 0 && !isOver);
     });
 }
 
