@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { createLogger } from '@ragline/runtime/logger';
 import { UnavailableError } from '@ragline/streams/errors';
 import { after, before, describe, it } from 'mocha';
 import { type Embedder, TextTooLongError } from './embedder.ts';
 import { createMiniLm } from './minilm.ts';
 
+const run = promisify(execFile);
 const log = createLogger({ service: 'test', level: 'error' });
 /** How it was made stands in it. */
 const reference: { vectors: { text: string; vector: string }[]; tokens: { text: string; ids: number[] }[] } =
@@ -54,6 +60,20 @@ describe('MiniLM in a thread', function () {
     const query = embedder.embed(['a query']).then(() => order.push('query'));
     await Promise.all([many, query]);
     assert.deepEqual(order, ['query', 'many']);
+  });
+
+  it('tells its maker nothing: no identifier of this machine is made', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'ragline-home-'));
+    try {
+      const script = join(import.meta.dirname, 'embed-once.process.ts');
+      // In CI the runtime is silent by itself.
+      const { CI: _, ...env } = { ...process.env, HOME: home, XDG_CACHE_HOME: '' };
+      const { stdout } = await run(process.execPath, [script], { env });
+      assert.equal(stdout.trim(), '384');
+      assert.deepEqual(await readdir(home), []);
+    } finally {
+      await rm(home, { recursive: true });
+    }
   });
 
   it('gives up what is aborted before its turn', async () => {

@@ -51,6 +51,10 @@ export function createMiniLm({ folder, log }: { folder: string; log: Logger }): 
   let lastId = 0;
   let isStopped = false;
 
+  // Read when the thread loads the runtime, which else sends its maker what it runs, and how often. Only this thread's
+  // environment is the process's.
+  process.env.ORT_DISABLE_TELEMETRY = '1';
+
   function startWorker(): Worker {
     const started = new Worker(new URL('./minilm-worker.ts', import.meta.url), {
       workerData: { ...files, maxTokens: minilm.maxTokens },
