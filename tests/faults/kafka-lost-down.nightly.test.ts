@@ -91,7 +91,7 @@ describe('a Kafka that lost its disk while nothing ran', function () {
     for (const id of ids) {
       await query(
         `INSERT INTO orders.outbox (id, aggregatetype, aggregateid, type, payload, tenant_id, user_id, traceparent)
-         VALUES ($1, $2, $3, 'order_created', '\\x00', $3::uuid, '', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01')`,
+         VALUES ($1, $2, $3::text, 'order_created', '\\x00', ($3::text)::uuid, '', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01')`,
         [id, topics.orders.name, key],
       );
     }
