@@ -151,7 +151,7 @@ describe('the command for an operator, after the demo of what fails', function (
   it('says what was wrong, and fails, for a letter that there is not', async () => {
     const shown = await ragline('dead-letters', 'show', '00000000-0000-7000-8000-000000000000');
     assert.equal(shown.code, 1);
-    assert.match(shown.stderr, /404 not_found/);
+    assert.match(shown.stderr, /There is no letter 00000000/);
   });
 
   function caseOf(name: string): Case {
