@@ -67,7 +67,8 @@ describe('MiniLM in a thread', function () {
     try {
       const script = join(import.meta.dirname, 'embed-once.process.ts');
       // In CI the runtime is silent by itself.
-      const { CI: _, ...env } = { ...process.env, HOME: home, XDG_CACHE_HOME: '' };
+      const own: NodeJS.ProcessEnv = { ...process.env, HOME: home, XDG_CACHE_HOME: '' };
+      const { CI: _, ...env } = own;
       const { stdout } = await run(process.execPath, [script], { env });
       assert.equal(stdout.trim(), '384');
       assert.deepEqual(await readdir(home), []);
