@@ -45,6 +45,8 @@ const positionHeader = 'stream-position';
 const beatMs = 15_000;
 // How long nothing may come before the answer's row is looked at: what ends a turn is kept there before it is told.
 const lookMs = 5_000;
+// And how long its events may still take that were written before the row was.
+const graceMs = 2_000;
 
 export function createAnswers(parts: AnswerParts) {
   const { feed, admission, idempotency, requests, conversations, budgets, answerWithinMs } = parts;
@@ -112,11 +114,13 @@ export function createAnswers(parts: AnswerParts) {
     let toldAt = Date.now();
     // What was asked before may have been answered long ago.
     let waitMs = turn?.isReplayed ? 0 : turn === undefined ? beatMs : lookMs;
+    let isEndKnown = turn?.isReplayed === true;
     while (!signal.aborted) {
       const taken = await subscription.take(waitMs, signal);
       waitMs = turn === undefined ? beatMs : lookMs;
       if (taken.kind === 'closed') return;
       if (taken.kind === 'event') {
+        isEndKnown = false;
         const { event, place } = taken;
         if (turn !== undefined && event.turn_id !== turn.turn_id) continue;
         await stream.event(event.event_type, event, feed.cursorOf(conversation_id, place));
@@ -125,14 +129,19 @@ export function createAnswers(parts: AnswerParts) {
         continue;
       }
       if (taken.kind === 'gap') {
+        isEndKnown = true;
         const id = taken.place && feed.cursorOf(conversation_id, taken.place);
         await stream.event('gap', { reason: taken.reason }, id);
         toldAt = Date.now();
       }
       // The end may be among what cannot be had, or Kafka away.
       const end = turn && subscription.isEmpty() ? await endOf(principal, turn) : undefined;
-      if (end !== undefined)
+      if (end !== undefined && isEndKnown)
         return stream.event(String(end.event_type), end, feed.cursorOfReader(subscription));
+      if (end !== undefined) {
+        isEndKnown = true;
+        waitMs = graceMs;
+      }
       if (Date.now() - toldAt < beatMs) continue;
       await beat();
       toldAt = Date.now();
