@@ -11,11 +11,11 @@ import { beginTopicsAt } from '../../tools/src/streams/rebuild/positions.ts';
 import type { Addresses } from './addresses.ts';
 import type { Flow } from './flow.ts';
 import { kafkaClient } from './kafka.ts';
-import { bringBackLost } from './lost-events.ts';
+import { accessOf, bringBackLost, isAnythingLost, refuseRestored } from './lost-events.ts';
 import { type Progress, shown } from './progress.ts';
 import type { StartingParts } from './start-parts.ts';
 
-export type Prepared = Record<'migrated' | 'topics' | 'schemas' | 'connector', Promise<unknown>>;
+export type Prepared = Record<'migrated' | 'topics' | 'schemas' | 'lost' | 'connector', Promise<unknown>>;
 
 /**
  * Begins each step as soon as what it needs is there.
@@ -54,6 +54,7 @@ export function prepare(
     ),
   );
   const places = flow.step([migrated, topics], () => beginTopics(addresses));
+  const lost = flow.step([places], () => !mending && isAnythingLost(addresses));
   const connector = mending
     ? flow.step([ready.connect], () =>
         show(
@@ -62,14 +63,16 @@ export function prepare(
           () => 'connector stopped',
         ),
       )
-    : flow.step([ready.connect, places], () =>
-        show(
+    : flow.step([ready.connect, lost], async () => {
+        await refuseRestored(addresses);
+        if (await lost) await bringBackLost(addresses, onProgress, flow.signal);
+        await show(
           'connector',
-          () => startConnector(addresses, onProgress),
+          () => startConnector(addresses),
           () => 'connector RUNNING',
-        ),
-      );
-  return { migrated, topics, schemas, connector };
+        );
+      });
+  return { migrated, topics, schemas, lost, connector };
 }
 
 /** The slot is made with the tables, before any service can write: the connector reads from where it begins. */
@@ -84,28 +87,18 @@ async function migrateAll(databaseUrl: string, mending: boolean): Promise<number
 function beginTopics(addresses: Addresses): Promise<string[]> {
   return beginTopicsAt({
     databaseUrl: addresses.DATABASE_URL,
-    access: {
-      brokers: addresses.KAFKA_BROKERS.split(','),
-      username: addresses.KAFKA_USERNAME || undefined,
-      password: addresses.KAFKA_PASSWORD,
-    },
+    access: accessOf(addresses),
     topics: allTopics.map(({ name }) => name),
   });
 }
 
-async function startConnector(addresses: Addresses, onProgress: Progress): Promise<void> {
-  const count = await bringBackLost(addresses);
-  if (count !== undefined) {
-    const text = `Kafka had lost what it held: ${count} events were written again from the outboxes`;
-    onProgress({ stage: 'preparing', item: 'lost events', state: 'warning', text });
-  }
-  await applyConnector({
+const startConnector = (addresses: Addresses) =>
+  applyConnector({
     connectUrl: addresses.CONNECT_URL,
     cdcUrl: addresses.DATABASE_URL_RAGLINE_CDC,
     // A start that fails takes Connect down with it, and then nobody could resume it.
     resume: true,
   });
-}
 
 async function stopConnector(addresses: Addresses): Promise<string> {
   const connector = {

@@ -108,7 +108,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const prepared = prepare(flow, starting, addresses, onProgress, options.mending === true);
     if (!isPartsOnly(options)) {
       const serviceContext: ServiceContext = { ...context, addresses, instances, modelDir: files.modelDir };
-      const needs = [prepared.migrated, prepared.topics, prepared.schemas, starting.rights, starting.valkey];
+      const { migrated, topics, schemas, lost } = prepared;
+      const needs = [migrated, topics, schemas, lost, starting.rights, starting.valkey];
       const started = startServices(flow, needs, serviceContext, supervision, onProgress, services);
       if (env.RAGLINE_ENV !== 'production')
         addSampleData(flow, prepared, started, serviceContext, onProgress);
@@ -220,7 +221,7 @@ function addSampleData(
   context: ServiceContext,
   onProgress: Progress,
 ): void {
-  const users = flow.step([prepared.migrated], () => seedUsers(context));
+  const users = flow.step([prepared.migrated, prepared.lost], () => seedUsers(context));
   const url = urlsOf(context, 'gateway')[0] ?? '';
   void flow.step([users, ...started], () =>
     shown(

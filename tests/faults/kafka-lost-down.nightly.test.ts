@@ -48,16 +48,16 @@ describe('a Kafka that lost its disk while nothing ran', function () {
 
   it('is gone on with where that start died in the middle', async () => {
     const before = await held();
-    await query(`INSERT INTO streams.unfinished_rebuild (options) VALUES ('')`);
+    await query(`UPDATE streams.rebuild SET unfinished = ''`);
     await stop();
     await start();
     assert.match(warning() ?? '', / 0 events were written again/);
-    assert.deepEqual(await query('SELECT FROM streams.unfinished_rebuild'), []);
+    assert.deepEqual(await query('SELECT unfinished FROM streams.rebuild'), [{ unfinished: null }]);
     await arrived([...before, ...(await write(2))]);
   });
 
   it('is left to whoever had begun to make topics anew by hand', async () => {
-    await query(`INSERT INTO streams.unfinished_rebuild (options) VALUES ('--restored')`);
+    await query(`UPDATE streams.rebuild SET unfinished = '--restored'`);
     await stop();
     await assert.rejects(start(), /npx ragline streams rebuild --restored --yes/);
   });

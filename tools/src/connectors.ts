@@ -31,8 +31,7 @@ lost what the outboxes hold (where DATABASE_URL is known): new events would come
     .action(async ({ json }: Options) => {
       const settings = await readSettings();
       const connectUrl = settings.get('CONNECT_URL');
-      const lost = await lostAt(settings);
-      if (lost !== undefined) throw new Error(tellLost(lost));
+      await refuseWhenLost(settings);
       print(
         [await applyConnector({ connectUrl, cdcUrl: settings.get('DATABASE_URL_RAGLINE_CDC') })],
         json === true,
@@ -81,8 +80,9 @@ lost what the outboxes hold (where DATABASE_URL is known): new events would come
 
   connectors
     .command('resume')
-    .description('Lets a paused or stopped connector read on, from where it was.')
+    .description('Lets a paused or stopped connector read on, from where it was; refuses where `apply` does.')
     .action(async () => {
+      await refuseWhenLost(await readSettings());
       await pauseConnector({ connectUrl: await connectUrlSet(), paused: false });
     });
 
@@ -93,6 +93,11 @@ lost what the outboxes hold (where DATABASE_URL is known): new events would come
     .action(async ({ onlyFailed }: Options) => {
       await restartConnector({ connectUrl: await connectUrlSet(), onlyFailed: onlyFailed === true });
     });
+}
+
+async function refuseWhenLost(settings: Settings): Promise<void> {
+  const lost = await lostAt(settings);
+  if (lost !== undefined) throw new Error(tellLost(lost));
 }
 
 async function slotAt(databaseUrl: string): Promise<SlotState | undefined> {

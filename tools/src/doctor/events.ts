@@ -26,8 +26,9 @@ export const eventChecks: Check[] = [
     async run() {
       const url = readRunningEnv()?.METRICS_URL_RECONCILE_1;
       if (url === undefined) return { detail: 'not compared here; npx ragline streams reconcile does' };
-      const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
-      return verdictOf(await response.text());
+      const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
+      if (answer === undefined) return { state: 'warning', detail: `nothing answers at ${url}` };
+      return verdictOf(await answer.text());
     },
   },
 ];

@@ -215,8 +215,8 @@ export const columns: Record<string, Record<string, string>> = {
     group_id: erased,
     topic: erased,
   },
+  'streams.rebuild': { unfinished: word },
   'streams.run': { group_id: id, topic: id },
   'streams.started': { group_id: id, topic: id },
   'streams.topic_incarnation': { topic: id, topic_id: id },
-  'streams.unfinished_rebuild': { options: word },
 };

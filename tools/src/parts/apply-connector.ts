@@ -86,15 +86,22 @@ export async function connectorStatus({
   return readStatus(connectClient(connectUrl), name);
 }
 
-/** The place in Postgres's log from which it goes on, in bytes; null when Connect keeps none. */
+/**
+ * The place in Postgres's log from which it goes on, in bytes; null when Connect keeps none.
+ *
+ * @param withinMs how long workers may take that have just started, or agree on something
+ */
 export async function connectorPlace({
   connectUrl,
   name = connectorName,
+  withinMs = 0,
 }: {
   connectUrl: string;
   name?: string;
+  withinMs?: number;
 }): Promise<bigint | null> {
-  const answer = await connectClient(connectUrl)('GET', `/connectors/${name}/offsets`);
+  const ask = connectClient(connectUrl);
+  const answer = await untilSettled(Date.now() + withinMs, () => ask('GET', `/connectors/${name}/offsets`));
   const [kept] = isObject(answer) && Array.isArray(answer.offsets) ? answer.offsets.filter(isObject) : [];
   const lsn = isObject(kept?.offset) ? kept.offset.lsn : undefined;
   return typeof lsn === 'number' ? BigInt(lsn) : null;

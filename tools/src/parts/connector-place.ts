@@ -1,19 +1,18 @@
 /** Whether the place from which the connector goes on is in the log that Postgres has. */
-import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { connectorPlace } from './apply-connector.ts';
-import { ConnectError } from './connect.ts';
 
-export type PlaceOptions = { connectUrl: string; databaseUrl: string; name?: string };
+export type PlaceOptions = { connectUrl: string; databaseUrl: string; name?: string; withinMs?: number };
 
 /**
  * False where it lies behind the log's end: an earlier state of Postgres was restored, and Debezium would pass over,
  * without an error, all that is written until the log is as long again. True when Connect keeps none: it begins at the slot.
  */
 export async function isPlaceInLog({ databaseUrl, ...connector }: PlaceOptions): Promise<boolean> {
-  const place = await settled(() => connectorPlace(connector));
+  const place = await connectorPlace(connector);
   if (place === null) return true;
   const db = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 });
+  db.on('error', () => {});
   await db.connect();
   try {
     // Asked second: the log only grows, unless another one was put in its place.
@@ -23,21 +22,5 @@ export async function isPlaceInLog({ databaseUrl, ...connector }: PlaceOptions):
     return place <= BigInt(rows[0]?.bytes ?? 0);
   } finally {
     await db.end();
-  }
-}
-
-const settledWithinMs = 15_000;
-
-/** Workers that have just started, or agree on something, cannot tell for a moment. */
-async function settled<T>(ask: () => Promise<T>): Promise<T> {
-  const until = Date.now() + settledWithinMs;
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      const isPassing = error instanceof ConnectError && [409, 500, 503].includes(error.status);
-      if (!isPassing || Date.now() > until) throw error;
-      await pause(300);
-    }
   }
 }

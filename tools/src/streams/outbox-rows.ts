@@ -62,6 +62,8 @@ export async function openOutboxes(options: {
 }): Promise<OutboxReader> {
   const { databaseUrl, tables, wanted, snapshot } = options;
   const client = new pg.Client({ connectionString: databaseUrl, application_name: 'ragline-streams' });
+  // It fails at its next query, and that is who hears of it.
+  client.on('error', () => {});
   await client.connect();
   try {
     await client.query('SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0');

@@ -55,6 +55,7 @@ export async function beginTopicsAt(options: {
 }): Promise<string[]> {
   const { databaseUrl, access, topics } = options;
   const db = new pg.Client({ connectionString: databaseUrl, application_name: 'ragline-topics' });
+  db.on('error', () => {});
   await db.connect();
   const client = createTailClient({ kafka: access, clientId: 'ragline-topics' });
   try {

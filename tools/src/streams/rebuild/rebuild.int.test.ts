@@ -3,10 +3,12 @@ import { randomUUIDv7 } from 'node:crypto';
 import { after, before, describe, it } from 'mocha';
 import { eventually } from '../../../../tests/support/eventually.ts';
 import { connectorStatus, pauseConnector } from '../../parts/apply-connector.ts';
+import { withAdmin } from '../../parts/kafka.ts';
 import { findLost } from './lost.ts';
+import { noteBegun, optionsOf } from './notes.ts';
 import { idsOf, openRebuildScene, type RebuildScene } from './rebuild.scene.ts';
 import { LateEventsError, rebuild } from './rebuild.ts';
-import { noteBegun, optionsOf } from './unfinished.ts';
+import { recreateTopics } from './recreate.ts';
 
 /** One story, in its order: each test goes on where the last one ended. */
 describe('topics written again from the outboxes', function () {
@@ -77,7 +79,8 @@ describe('topics written again from the outboxes', function () {
 
   it('are gone on with by the same command only, after a death while they were being made anew', async () => {
     const { topic, admin, options } = scene;
-    await noteBegun(admin, optionsOf({ recreate: [topic.name], isRestored: false }));
+    const asked = { recreate: [topic.name], isRestored: false, since: undefined, evenIfLate: false };
+    await noteBegun(admin, optionsOf(asked));
     await assert.rejects(rebuild(options), new RegExp(`rebuild --recreate --topics ${topic.name} --yes`));
     await rebuild({ ...options, recreate: [topic.name] });
     await onceEach();
@@ -90,9 +93,27 @@ describe('topics written again from the outboxes', function () {
     assert.deepEqual(await findLost(scene.lostOptions), { empty: [scene.topic.name], unfinished: undefined });
     const hour = 3_600_000;
     assert.equal(await findLost({ ...scene.lostOptions, olderThanMs: hour }), undefined);
+    // Asked for what is younger than all of it: then it is not missed any more.
+    await rebuild({ ...scene.options, since: new Date() });
+    assert.deepEqual(await scene.records(), []);
+    assert.equal(await findLost(scene.lostOptions), undefined);
     await rebuild(scene.options);
     await onceEach();
     assert.equal(await findLost(scene.lostOptions), undefined);
+  });
+
+  it('are left as they are, and the connector runs, where Kafka refuses to delete them', async () => {
+    const { topic, kafka } = scene;
+    let isUndone = false;
+    const undo = async () => {
+      isUndone = true;
+    };
+    const refused = withAdmin(kafka, (admin) => {
+      const deleteTopics = () => Promise.reject(new Error('not authorised'));
+      return recreateTopics({ ...admin, deleteTopics }, [topic], { begin: async () => {}, undo });
+    });
+    await assert.rejects(refused, /not authorised/);
+    assert.equal(isUndone, true);
   });
 
   it('hold nothing twice when nothing was missing', async () => {

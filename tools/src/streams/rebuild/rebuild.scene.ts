@@ -21,6 +21,8 @@ import { holdConnector } from './connector.ts';
 import type { RebuildOptions } from './rebuild.ts';
 import { recreateTopics } from './recreate.ts';
 
+const unnoted = { begin: async () => {}, undo: async () => {} };
+
 /** A record as it lies on the topic, whole; bytes as base64. */
 export type SeenRecord = { partition: number; key: string; value: string; headers: [string, string][] };
 
@@ -75,7 +77,7 @@ export async function openRebuildScene() {
       ...{ topics: [topic], tables: options.tables },
     },
     /** The topic as a Kafka has it that lost its disk. */
-    makeAnew: () => withAdmin(kafka, (it) => recreateTopics(it, [topic], async () => {})),
+    makeAnew: () => withAdmin(kafka, (it) => recreateTopics(it, [topic], unnoted)),
     admin,
     topic,
     kafka,

@@ -23,12 +23,12 @@ import {
   restartAtSlot,
   untilConnectAnswers,
 } from './connector.ts';
+import { noteBegun, noteEnded, notesIn, optionsOf, refuseLess } from './notes.ts';
 import { createJudge, type Judge, type Late, type Present } from './plan.ts';
 import { announceAgain, beginTopics, placeAgain, unplaced } from './positions.ts';
 import { produceMissing, type Written } from './produce.ts';
 import { recreateTopics } from './recreate.ts';
 import { openBoundary, slotState } from './slot.ts';
-import { noteBegun, noteEnded, optionsOf, refuseLess } from './unfinished.ts';
 
 export type RebuildOptions = {
   /** An administrator's connection string. */
@@ -94,6 +94,8 @@ const slotFreeWithinMs = 60_000;
 export async function rebuild(options: RebuildOptions): Promise<RebuildReport> {
   const { databaseUrl, access, dryRun = false } = options;
   const admin = new pg.Client({ connectionString: databaseUrl, application_name: 'ragline-rebuild' });
+  // It fails at its next query, and that is who hears of it.
+  admin.on('error', () => {});
   await admin.connect();
   const client = createTailClient({ kafka: access, clientId: 'ragline-rebuild' });
   try {
@@ -102,7 +104,7 @@ export async function rebuild(options: RebuildOptions): Promise<RebuildReport> {
     );
     if (rows[0]?.mine !== true) throw new Error('Another rebuild is running');
     await refuseMissingTopics(options);
-    if (!dryRun) await refuseLess(admin, removesBy(options));
+    if (!dryRun) await refuseLess(admin, optionsOf(askedBy(options)));
     return dryRun ? await look(options, client) : await held(options, client, admin);
   } finally {
     await client.close();
@@ -146,16 +148,24 @@ async function written(
   const { kafka, connector, slotName, topics, recreate = [], empty = [], onProgress = () => {} } = options;
   const names = topics.map(({ name }) => name);
   const anew = [...topics.filter(({ name }) => recreate.includes(name)), ...empty];
+  // Once topics are made anew, to complete them is all that is left.
+  const leftToDo = optionsOf({ ...askedBy(options), recreate: [], isRestored: false });
   const slotBefore = await untilSlotIsFree(admin, slotName);
   if (anew.length > 0) {
     onProgress(`making anew ${anew.map(({ name }) => name).join(', ')}`);
-    const begin = async () => {
-      await noteBegun(admin, removesBy(options));
-      state.hasChanged = true;
+    const earlier = (await notesIn(admin)).unfinished;
+    const change = {
+      begin: async () => {
+        await noteBegun(admin, optionsOf(askedBy(options)));
+        state.hasChanged = true;
+      },
+      undo: async () => {
+        await noteBegun(admin, earlier);
+        state.hasChanged = false;
+      },
     };
-    await withAdmin(kafka, (it) => recreateTopics(it, anew, begin));
-    // What is left to do is to complete them.
-    await noteBegun(admin, '');
+    await withAdmin(kafka, (it) => recreateTopics(it, anew, change));
+    await noteBegun(admin, leftToDo);
   }
   await untilStable(client, names);
   const boundary = await openBoundary(connector.cdcUrl);
@@ -174,7 +184,7 @@ async function written(
       const lateCount = [...counts.values()].reduce((sum, it) => sum + it.late, 0);
       if (lateCount > 0 && options.evenIfLate !== true) throw new LateEventsError(late, lateCount);
 
-      await noteBegun(admin, '');
+      await noteBegun(admin, leftToDo);
       state.hasChanged = true;
       const began = performance.now();
       const judge = createJudge(present, partitionOf).judge;
@@ -194,7 +204,7 @@ async function written(
       onProgress('handing over to the connector');
       await boundary.handOver(slotName);
       await restartAtSlot(connector);
-      await noteEnded(admin);
+      await noteEnded(admin, options.since);
       return reportOf(counts, { lsn: boundary.lsn, letters, ms });
     } finally {
       await reader.close();
@@ -204,8 +214,10 @@ async function written(
   }
 }
 
-const removesBy = ({ recreate = [], empty = [] }: RebuildOptions): string =>
-  optionsOf({ recreate, isRestored: empty.length > 0 });
+const askedBy = ({ recreate = [], empty = [], since, evenIfLate = false }: RebuildOptions) => ({
+  ...{ recreate, since, evenIfLate },
+  isRestored: empty.length > 0,
+});
 
 const again = 'Run this again: what is there is not written twice';
 

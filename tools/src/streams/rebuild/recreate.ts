@@ -34,12 +34,12 @@ export async function readersOf(admin: Admin, topics: readonly string[]): Promis
  * Deletes the topics and makes them as they should be. Their groups must have no members: one that goes on from the
  * offset that it remembers would pass over what is written below it. Throws an Error that names those that have.
  *
- * @param before called when nothing stands against it, and nothing was deleted yet
+ * @param change `begin` is called when nothing stands against it and nothing was deleted yet, `undo` when nothing was deleted then
  */
 export async function recreateTopics(
   admin: Admin,
   topics: readonly Topic[],
-  before: () => Promise<void>,
+  change: { begin: () => Promise<void>; undo: () => Promise<void> },
 ): Promise<void> {
   const names = topics.map(({ name }) => name);
   const atWork = (await readersOf(admin, names)).filter(({ isAtWork }) => isAtWork);
@@ -49,10 +49,16 @@ export async function recreateTopics(
       `These groups are at work on topics that would be made anew: ${groups}. Stop their services first, then run this again`,
     );
   }
-  await before();
   const present = new Set(await admin.listTopics());
   const old = names.filter((name) => present.has(name));
-  if (old.length > 0) await admin.deleteTopics({ topics: old });
+  await change.begin();
+  if (old.length > 0) {
+    await admin.deleteTopics({ topics: old }).catch(async (error: unknown) => {
+      const left = new Set(await admin.listTopics());
+      if (old.every((name) => left.has(name))) await change.undo();
+      throw error;
+    });
+  }
   const until = Date.now() + goneWithinMs;
   while ((await admin.listTopics()).some((name) => names.includes(name))) {
     if (Date.now() > until) throw new Error(`Kafka has not deleted ${old.join(', ')}`);
