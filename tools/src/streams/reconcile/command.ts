@@ -1,5 +1,4 @@
 /** ragline streams reconcile */
-import { open } from 'node:fs/promises';
 import { slotName } from '@ragline/postgres/slot';
 import { createCodec } from '@ragline/schemas/codec';
 import { allTopics } from '@ragline/schemas/topics';
@@ -11,6 +10,7 @@ import { fromOutbox, outboxTables } from '../outbox-rows.ts';
 import { timeOf } from '../rebuild/command.ts';
 import { type Reconciled, type ReconcileOptions, reconcile } from './reconcile.ts';
 import { watch } from './watch.ts';
+import { writeWithdrawn } from './withdrawn-file.ts';
 
 type Options = {
   since?: string;
@@ -55,33 +55,21 @@ topic, in no outbox). Changes nothing. Exit code 1 when there is any; holes are 
         return;
       }
       if (options.withdrawn !== undefined) {
-        show(await withdrawnTo(options.withdrawn, settings, since), options.json === true);
+        const codec = createCodec({ registryUrl: settings.get('SCHEMA_REGISTRY_URL') });
+        const { result, unread } = await writeWithdrawn(options.withdrawn, codec, (onWithdrawn) =>
+          compare(settings, since, onWithdrawn),
+        );
+        show(result, options.json === true);
+        if (unread > 0)
+          throw new Error(
+            `${options.withdrawn} names every order, but ${unread} of them without "event": their topic has dropped it while it was read. Another run would not find these orders at all: keep this file`,
+          );
         return;
       }
       const result = await compare(settings, since);
       show(result, options.json === true);
       if (result.topics.some(({ holes, phantoms }) => holes + phantoms > 0)) process.exitCode = 1;
     });
-}
-
-/** Throws an Error when the file is there: it may be the only one that knows those orders. */
-async function withdrawnTo(file: string, settings: Settings, since: Date | undefined): Promise<Reconciled> {
-  const codec = createCodec({ registryUrl: settings.get('SCHEMA_REGISTRY_URL') });
-  // Customers' orders: for its owner alone.
-  const out = await open(file, 'wx', 0o600);
-  try {
-    const result = await compare(settings, since, async (order, value) => {
-      const event = value === null ? null : await codec.decode(value).catch(() => undefined);
-      // Of a schema that the registry has forgotten too: the bytes, for whoever still has it.
-      const content =
-        event === undefined ? { value: value?.toString('base64') } : { event: event?.value ?? null };
-      await out.write(`${JSON.stringify({ ...order, ...content })}\n`);
-    });
-    await out.sync();
-    return result;
-  } finally {
-    await out.close();
-  }
 }
 
 async function compare(
@@ -113,17 +101,14 @@ function show(result: Reconciled, json: boolean): void {
   }
   const more = Math.max(0, result.holes.length - shownMax) + Math.max(0, result.phantoms.length - shownMax);
   if (more > 0) say(`and ${more} more: --json lists them`);
-  const { withdrawn_orders: withdrawn } = result;
-  for (const { order_id, tenant_id, kind, topic, partition, offset, written_at } of withdrawn.slice(
-    0,
-    shownMax,
-  )) {
+  const withdrawn = result.withdrawn_orders.slice(0, shownMax);
+  for (const { order_id, tenant_id, kind, topic, partition, offset, written_at } of withdrawn) {
     say(
       `${words[kind]}  order ${order_id}  tenant ${tenant_id}  ${topic}/${partition} @${offset} of ${written_at}`,
     );
   }
-  if (withdrawn.length > shownMax)
-    say(`and ${withdrawn.length - shownMax} more orders: --withdrawn writes them`);
+  if (result.withdrawn > shownMax)
+    say(`and ${result.withdrawn - shownMax} more orders: --withdrawn writes them`);
 }
 
 const words = { withdrawn: 'withdrawn ', taken_back: 'taken back' };

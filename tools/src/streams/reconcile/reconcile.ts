@@ -17,7 +17,14 @@ import { type OutboxReader, openOutboxes, type RowHead } from '../outbox-rows.ts
 import { createJudge, type Present } from '../rebuild/plan.ts';
 import { slotState } from '../rebuild/slot.ts';
 import { boundsOf, recordsOf, type TopicBounds, type TopicRecord } from '../topic-records.ts';
-import { createWithdrawnOrders, type WithdrawnOrder, type WithdrawnOrders } from './withdrawn.ts';
+import {
+  createWithdrawnOrders,
+  type OnWithdrawn,
+  type Span,
+  tellWithdrawn,
+  type WithdrawnOrder,
+  type WithdrawnOrders,
+} from './withdrawn.ts';
 
 export type ReconcileOptions = {
   /** An administrator's connection string, and one of ragline_cdc. */
@@ -36,8 +43,8 @@ export type ReconcileOptions = {
    * transactions take, since it reads in the order of their ends.
    */
   pastAfterMs?: number;
-  /** Told of each order in `withdrawn_orders`, with the value of its last event; null where that was not kept. */
-  onWithdrawn?: (order: WithdrawnOrder, value: Buffer | null) => Promise<void>;
+  /** Told of every withdrawn order, not of those in `withdrawn_orders` alone. */
+  onWithdrawn?: OnWithdrawn;
 };
 
 /** An event that its outbox has and its topic has not. */
@@ -74,6 +81,8 @@ export type Reconciled = {
   phantoms: Phantom[];
   /** Orders with events that are on orders.v1 and in no outbox: what a restore of Postgres has taken back. */
   withdrawn_orders: WithdrawnOrder[];
+  /** How many there are of these. */
+  withdrawn: number;
 };
 
 const listedMax = 10_000;
@@ -101,12 +110,17 @@ export async function reconcile(options: ReconcileOptions): Promise<Reconciled> 
       const inOutbox = await idsIn(reader);
       // After the snapshot, which the first of its queries took: all that is in it lies before this place.
       const { rows } = await admin.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
-      const withdrawn = createWithdrawnOrders(options.onWithdrawn !== undefined);
+      const withdrawn = createWithdrawnOrders(options.onWithdrawn === undefined ? listedMax : Infinity);
       const found = await readTopics(client, bounds, { inOutbox, reader, withdrawn });
       const missing = await missingRows(reader, found, options);
       const arriving = { bounds, missing, found, lsn: rows[0]?.lsn };
       const onTheWay = await untilArrived(client, admin, arriving, options);
-      for (const { order, value } of withdrawn.list()) await options.onWithdrawn?.(order, value);
+      if (options.onWithdrawn !== undefined)
+        await tellWithdrawn(
+          withdrawn.list(),
+          (topic, span) => readSpan(client, bounds, topic, span),
+          options.onWithdrawn,
+        );
       return report(found, missing, onTheWay, withdrawn);
     } finally {
       await reader.close();
@@ -180,6 +194,20 @@ async function judgeStrange(
     withdrawn.add(it.topic, record);
     if (it.phantoms.length < listedMax) it.phantoms.push(phantomOf(it.topic, record));
   }
+}
+
+/** What retention takes meanwhile is passed over. */
+async function* readSpan(
+  client: TailClient,
+  bounds: ReadonlyMap<string, TopicBounds>,
+  topic: string,
+  span: Span,
+): AsyncGenerator<TopicRecord> {
+  const places = bounds.get(topic);
+  if (places === undefined) return;
+  const at = (of: 'from' | 'end') => places.leaders.map((_, partition) => span.get(partition)?.[of] ?? 0);
+  const wanted = { ...places, from: at('from'), stableEnds: at('end') };
+  yield* recordsOf(client, topic, wanted, { skipsExpired: true });
 }
 
 function emptyFound(topic: string, { starts, from }: TopicBounds): Found {
@@ -327,6 +355,7 @@ function report(
         return { topic, event_id: id, key, created_at: created_at.toISOString() };
       }),
     phantoms,
-    withdrawn_orders: withdrawn.list().map(({ order }) => order),
+    withdrawn_orders: withdrawn.list().slice(0, listedMax),
+    withdrawn: withdrawn.count(),
   };
 }
