@@ -46,6 +46,32 @@ describe('what connected users want to hear of', () => {
     assert.equal(await unknown(), '0');
   });
 
+  it('is everything, and counted as unknown, while another version wrote the row, and is said once', async () => {
+    const { book, metrics, principal, rows, warnings } = aBook();
+    const unknown = async () => {
+      book.sweep();
+      await turn();
+      return /^ragline_preferences_unknown_users\S* (\d+)/m.exec(await metrics.text())?.[1];
+    };
+    rows.set(principal.user_id, { version: 1, rules: muted, from: 0, history: [] });
+    await book.open(principal);
+    const filter = book.watch(() => principal);
+    assert.equal(await unknown(), '0');
+    rows.set(principal.user_id, 'unreadable');
+    book.refresh();
+    await unknown();
+    assert.equal(filter.admits(anEntry('order_created', 200)), true);
+    assert.deepEqual([await unknown(), await unknown()], ['1', '1']);
+    const { tenant_id, user_id } = principal;
+    assert.deepEqual(warnings, [
+      ['preferences of another version: everything is told', { tenant_id, user_id }],
+    ]);
+    rows.set(principal.user_id, { version: 2, rules: muted, from: 0, history: [] });
+    await unknown();
+    assert.equal(filter.admits(anEntry('order_created', 200)), false);
+    assert.equal(await unknown(), '0');
+  });
+
   it('is read again where a change came while it was read, for what held before', async () => {
     const { book, principal, rows } = aBook();
     const before: Preferences = { version: 5, rules: muted, from: 100, history: [] };
@@ -139,7 +165,8 @@ describe('what connected users want to hear of', () => {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 function aBook() {
-  const rows = new Map<string, Preferences>();
+  const rows = new Map<string, Preferences | 'unreadable'>();
+  const warnings: unknown[] = [];
   let isFailing = false;
   let isHanging = false;
   let at = 1_000_000;
@@ -151,12 +178,14 @@ function aBook() {
         if (isFailing) throw new Error('Postgres is away');
         return users.flatMap(({ tenant_id, user_id }) => {
           const preferences = rows.get(user_id);
-          return preferences === undefined ? [] : [{ user: { tenant_id, user_id }, preferences }];
+          if (preferences === undefined) return [];
+          const readable = preferences === 'unreadable' ? undefined : preferences;
+          return [{ user: { tenant_id, user_id }, preferences: readable }];
         });
       },
       async seen() {},
     },
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+    log: { debug() {}, info() {}, warn: (...said: unknown[]) => void warnings.push(said), error() {} },
     metrics,
     now: () => at,
     waitMs: 5,
@@ -171,7 +200,7 @@ function aBook() {
     expires_at: Number.MAX_SAFE_INTEGER,
   };
   return {
-    ...{ book, metrics, principal, rows },
+    ...{ book, metrics, principal, rows, warnings },
     fail: (is: boolean) => {
       isFailing = is;
     },

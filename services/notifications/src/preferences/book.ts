@@ -17,6 +17,8 @@ type Page = {
   user: User;
   preferences: Preferences;
   isLoaded: boolean;
+  /** His row is there, and this version cannot read it. */
+  isUnreadable: boolean;
   loading: Promise<void> | undefined;
   watchers: number;
   /** Of nobody's interest since then. */
@@ -55,6 +57,7 @@ export function createPreferenceBook(parts: {
       user: { tenant_id, user_id },
       preferences: usualPreferences,
       isLoaded: false,
+      isUnreadable: false,
       loading: undefined,
       watchers: 0,
       idleSince: now(),
@@ -66,14 +69,21 @@ export function createPreferenceBook(parts: {
   async function load(wanted: readonly Page[]): Promise<void> {
     try {
       const versions = wanted.map(({ preferences }) => preferences.version);
-      const found = await store.ofUsers(wanted.map((it) => it.user));
-      const read = new Map(found.map(({ user, preferences }) => [keyOf(user), preferences]));
+      const rows = await store.ofUsers(wanted.map((it) => it.user));
+      const read = new Map(rows.map(({ user, preferences }) => [keyOf(user), preferences]));
       for (const [place, page] of wanted.entries()) {
-        const preferences = read.get(keyOf(page.user)) ?? usualPreferences;
+        const key = keyOf(page.user);
+        const found = read.get(key);
+        const wasUnreadable = page.isUnreadable;
+        page.isUnreadable = read.has(key) && found === undefined;
+        if (page.isUnreadable && !wasUnreadable)
+          log.warn('preferences of another version: everything is told', page.user);
+        const preferences = found ?? usualPreferences;
         const { version } = page.preferences;
         // A change came meanwhile that is younger than what was read: what held before it is only in the row.
-        page.isLoaded = version === versions[place] || version <= preferences.version;
-        if (page.isLoaded) page.preferences = preferences;
+        const holds = version === versions[place] || version <= preferences.version;
+        if (holds) page.preferences = preferences;
+        page.isLoaded = holds && !page.isUnreadable;
       }
     } catch (error) {
       log.warn('preferences not read: everything is told', { error, users: wanted.length });

@@ -156,9 +156,13 @@ describe('notification preferences', function () {
     );
     const store = preferenceStore(scene.pool, async () => scene.encode);
     const read = await store.ofUsers([customer.reader, staff.reader]);
+    const minutes = new Map(read.map((it) => [it.user.user_id, it.preferences?.rules.digest_minutes]));
     assert.deepEqual(
-      read.map(({ user, preferences }) => [user.user_id, preferences.rules.digest_minutes]),
-      [[staff.reader.user_id, 6]],
+      minutes,
+      new Map([
+        [customer.reader.user_id, undefined],
+        [staff.reader.user_id, 6],
+      ]),
     );
   });
 

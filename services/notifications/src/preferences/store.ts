@@ -49,8 +49,11 @@ export function preferenceStore(pool: Pool, encoder: () => Promise<Encode>) {
       });
     },
 
-    /** Those of several users of whatever tenants who have ever put any. For the service's own use, never for a caller. */
-    async ofUsers(users: readonly User[]): Promise<{ user: User; preferences: Preferences }[]> {
+    /**
+     * Those of several users of whatever tenants who have ever put any; undefined where another version wrote them, and
+     * this one cannot read them, which is nobody else's trouble. For the service's own use, never for a caller.
+     */
+    async ofUsers(users: readonly User[]): Promise<{ user: User; preferences: Preferences | undefined }[]> {
       return inTransaction(pool, async (client) => {
         await client.query("SELECT set_config('ragline.scope', 'operator', true)");
         const { rows } = await client.query<User>({
@@ -60,13 +63,10 @@ export function preferenceStore(pool: Pool, encoder: () => Promise<Encode>) {
                    JOIN notifications.preference p USING (tenant_id, user_id)`,
           values: [users.map((it) => it.tenant_id), users.map((it) => it.user_id)],
         });
-        return rows.flatMap((row) => {
-          // One that another version wrote, and this one cannot read, is nobody else's trouble: he is told everything.
-          const preferences = readablePreferences(row);
-          return preferences === undefined
-            ? []
-            : [{ user: { tenant_id: row.tenant_id, user_id: row.user_id }, preferences }];
-        });
+        return rows.map((row) => ({
+          user: { tenant_id: row.tenant_id, user_id: row.user_id },
+          preferences: readablePreferences(row),
+        }));
       });
     },
 
