@@ -32,4 +32,19 @@ describe('the event of a letter', () => {
       assert.equal(of({ [name]: null })?.[name], null);
     });
   }
+
+  it('has no text that a stranger wrote for a group, nor has the event of an alert', () => {
+    const ofAlert = (group: string | null) => {
+      const alert = { id: letter.id, kind: 'volume', group, value: 3, threshold: 3 } as const;
+      const event = { event_type: 'alert_raised', user_id: null, tenant_id: null, alert } as const;
+      return eventOf(event, '2026-11-23T09:30:00.000Z').alert?.group;
+    };
+    for (const name of ['anna@mine.example', 'Anna Smith', '']) {
+      assert.deepEqual([of({ group_id: name })?.group, ofAlert(name)], ['unknown', 'unknown']);
+    }
+    for (const name of ['connect-orders_sink.1', 'notifications']) {
+      assert.deepEqual([of({ group_id: name })?.group, ofAlert(name)], [name, name]);
+    }
+    assert.equal(ofAlert(null), null);
+  });
 });

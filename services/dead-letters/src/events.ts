@@ -68,9 +68,11 @@ export function eventOf(event: LetterEvent, occurred_at: string): DeadLetterEven
   const { event_type, user_id } = event;
   const common = { event_id: randomUUIDv7(), event_type, occurred_at, user_id: user_id ?? '' };
   if ('alert' in event) {
-    return { ...common, tenant_id: event.tenant_id ?? nilId, letter: null, alert: event.alert };
+    const group = event.alert.group === null ? null : groupOf(event.alert.group);
+    return { ...common, tenant_id: event.tenant_id ?? nilId, letter: null, alert: { ...event.alert, group } };
   }
-  const { group_id: group, tenant_id, ...it } = event.letter;
+  const { group_id, tenant_id, ...it } = event.letter;
+  const group = groupOf(group_id);
   const { id, state, topic, partition, offset, fingerprint, attempts, version } = it;
   const address = { id, state, group, topic, partition, offset };
   const read = {
@@ -89,6 +91,9 @@ export function eventOf(event: LetterEvent, occurred_at: string): DeadLetterEven
  */
 const nameOrNull = (text: string | null): string | null =>
   text !== null && /^[\w.:$/-]{1,200}$/.test(text) ? text : null;
+
+/** Of others' letters the group is a header too. */
+const groupOf = (name: string): string => nameOrNull(name) ?? 'unknown';
 
 function rowOf(event: DeadLetterEvent, traceparent: string, encode: Encode): OutboxRow {
   const { event_id: id, event_type, tenant_id, user_id, letter, alert } = event;
