@@ -12,7 +12,7 @@ import {
   wheelFolderOf,
   wheels,
 } from '../../infra/local/layout.mjs';
-import { readSettings } from './parts/settings.ts';
+import { readRunningEnv } from '../../infra/local/state.ts';
 
 export function register(program: Command): void {
   const postgres = program
@@ -32,12 +32,30 @@ export function register(program: Command): void {
 
 const dataFolder = (): string => path.join(postgresHomeOf(dataDirOf(process.env)), 'data');
 
+/**
+ * The address of the Postgres whose data lies here, which is that of the stack that runs. Throws an Error when none runs,
+ * or when the stack or the environment uses another Postgres: a folder of data may be left from before.
+ *
+ * @param running settings of the stack that runs, if one does
+ */
+export function ownPostgres(env: NodeJS.ProcessEnv, running: Record<string, string> | undefined): URL {
+  if (running === undefined)
+    throw new Error('No stack runs out of this checkout, or it is not ready yet: npm start');
+  const another = (whose: string) =>
+    new Error(`${whose} uses a Postgres that npm start does not run: copy it by its own means`);
+  // Only one that npm start runs is a process of the stack.
+  if (running.DATABASE_URL === undefined || running.PID_POSTGRES_1 === undefined) throw another('The stack');
+  const url = new URL(running.DATABASE_URL);
+  const place = ({ hostname, port }: URL) => `${hostname}:${port || '5432'}`;
+  if (env.DATABASE_URL && place(new URL(env.DATABASE_URL)) !== place(url))
+    throw another('DATABASE_URL of the environment');
+  return url;
+}
+
 /** Throws an Error when another Postgres is used, or the folder holds something. */
 async function copy(folder: string): Promise<void> {
-  const url = new URL((await readSettings()).get('DATABASE_URL'));
-  const { uid, gid } = await stat(dataFolder()).catch(() => {
-    throw new Error('This Postgres is not one that npm start runs: copy it by its own means');
-  });
+  const url = ownPostgres(process.env, readRunningEnv());
+  const { uid, gid } = await stat(dataFolder());
   const found = await readdir(folder).catch(() => []);
   if (found.length > 0) throw new Error(`${folder} holds something: give it another name`);
   const home = wheelFolderOf(wheels.postgres, postgresPartsDirOf(cacheDirOf(process.env)));
