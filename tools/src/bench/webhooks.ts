@@ -45,19 +45,25 @@ export function register(bench: Command): void {
     });
 }
 
-async function measure(
+/** Leaves neither its webhook nor its receiver, whatever fails. */
+export async function measure(
   settings: Settings,
   { rate, seconds, warmup, rounds }: { rate: number; seconds: number; warmup: number; rounds: number },
 ): Promise<void> {
   const place = await orderAt(settings);
   const receiver = await startReceiver();
-  const removeWebhook = await addWebhook(settings, receiver.url('ours'));
-  const poster = await startPoster(settings, receiver.url('peer'));
-  const ours: Spread[] = [];
-  const peers: Spread[] = [];
-  const interrupted = () => void removeWebhook().finally(() => process.exit(130));
+  const stops = [receiver.stop];
+  const stop = async () => {
+    for (const it of stops.splice(0).reverse()) await it().catch((error: unknown) => tell(String(error)));
+  };
+  const interrupted = () => void stop().finally(() => process.exit(130));
   process.once('SIGINT', interrupted);
   try {
+    stops.push(await addWebhook(settings, receiver.url('ours')));
+    const poster = await startPoster(settings, receiver.url('peer'));
+    stops.push(poster.stop);
+    const ours: Spread[] = [];
+    const peers: Spread[] = [];
     tell(`warming up: ${warmup} s`);
     await place(rate, rate * warmup);
     for (let number = 1; number <= rounds; number += 1) {
@@ -81,9 +87,7 @@ async function measure(
     report(ours, peers, { rate, seconds });
   } finally {
     process.off('SIGINT', interrupted);
-    await poster.stop();
-    await removeWebhook();
-    await receiver.stop();
+    await stop();
   }
 }
 
