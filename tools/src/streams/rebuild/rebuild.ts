@@ -13,9 +13,8 @@ import { createTailClient, type KafkaAccess, type TailClient } from '@ragline/st
 import pg from 'pg';
 import { inspectTopics } from '../../parts/apply-topics.ts';
 import { withAdmin } from '../../parts/kafka.ts';
-import { createIdSet } from '../id-set.ts';
-import { type OutboxReader, openOutboxes, type Wanted } from '../outbox-rows.ts';
-import { boundsOf, recordsOf, type TopicBounds } from '../topic-records.ts';
+import type { TopicBounds } from '../topic-records.ts';
+import { judged, openReader, readPresent } from './compare.ts';
 import {
   type ConnectorOptions,
   holdConnector,
@@ -24,7 +23,7 @@ import {
   untilConnectAnswers,
 } from './connector.ts';
 import { noteBegun, noteEnded, notesIn, optionsOf, refuseLess } from './notes.ts';
-import { createJudge, type Judge, type Late, type Present } from './plan.ts';
+import { createJudge, type Judge, type Late } from './plan.ts';
 import { announceAgain, beginTopics, placeAgain, unplaced } from './positions.ts';
 import { produceMissing, type Written } from './produce.ts';
 import { recreateTopics } from './recreate.ts';
@@ -228,53 +227,6 @@ async function refuseMissingTopics({ kafka, topics, recreate = [] }: RebuildOpti
   if (absent.length > 0) {
     throw new Error(`Topics are missing: ${absent.join(', ')}. Make them first: npx ragline topics apply`);
   }
-}
-
-function openReader(options: RebuildOptions, snapshot: string | undefined): Promise<OutboxReader> {
-  const { connector, topics, tables, since } = options;
-  const wanted: Wanted = topics.map(({ name, retentionMs }) => ({
-    topic: name,
-    since: since ?? new Date(Date.now() - retentionMs),
-  }));
-  return openOutboxes({ databaseUrl: connector.cdcUrl, tables, wanted, snapshot });
-}
-
-/** The brokers' clock need not be Postgres's. */
-const clocksApartMs = 10 * 60_000;
-
-async function readPresent(
-  { topics, since }: RebuildOptions,
-  client: TailClient,
-  bounds: Map<string, TopicBounds>,
-  onRecord: (topic: string, id: string, offset: number) => void = () => {},
-): Promise<Present[]> {
-  const present: Present[] = [];
-  for (const { name, concurrent } of topics) {
-    const from = since === undefined ? undefined : since.getTime() - clocksApartMs;
-    const found = await boundsOf(client, name, from);
-    bounds.set(name, found);
-    const ids = createIdSet();
-    const firstAt = new Map<number, number>();
-    for await (const { partition, offset, id, timestamp } of recordsOf(client, name, found)) {
-      if (!firstAt.has(partition)) firstAt.set(partition, timestamp);
-      if (id === null) continue;
-      ids.add(id);
-      onRecord(name, id, offset);
-    }
-    const partitions = found.starts.map((start, partition) => ({
-      hasRecords: firstAt.has(partition),
-      firstAt: firstAt.get(partition),
-      isCut: start > 0 && found.from[partition] === start,
-    }));
-    present.push({ topic: name, ids, isConcurrent: concurrent === true, partitions });
-  }
-  return present;
-}
-
-async function judged(reader: OutboxReader, present: readonly Present[]): Promise<Judge> {
-  const judge = createJudge(present, partitionOf);
-  for await (const rows of reader.heads()) for (const row of rows) judge.judge(row);
-  return judge;
 }
 
 /** A transaction that is still open on a topic, of a Connect that died, ends by its time-out; a new topic's leaders come in a moment. */

@@ -14,9 +14,10 @@ import { createTailClient, type KafkaAccess, type TailClient } from '@ragline/st
 import pg from 'pg';
 import { createIdSet, type IdSet } from '../id-set.ts';
 import { type OutboxReader, openOutboxes, type RowHead } from '../outbox-rows.ts';
-import { createJudge, type Present } from '../rebuild/plan.ts';
+import { createJudge } from '../rebuild/plan.ts';
 import { slotState } from '../rebuild/slot.ts';
 import { boundsOf, recordsOf, type TopicBounds, type TopicRecord } from '../topic-records.ts';
+import { type Found, listedMax, type Phantom, readTopics, type TopicCounts } from './found.ts';
 import {
   createWithdrawnOrders,
   type OnWithdrawn,
@@ -49,30 +50,6 @@ export type ReconcileOptions = {
 
 /** An event that its outbox has and its topic has not. */
 export type Hole = { topic: string; event_id: string; key: string; created_at: string };
-/** A record of which no outbox knows. */
-export type Phantom = {
-  topic: string;
-  partition: number;
-  offset: number;
-  event_id: string | null;
-  key: string | null;
-  event_type: string | null;
-  tenant_id: string | null;
-  written_at: string;
-};
-
-export type TopicCounts = {
-  topic: string;
-  rows: number;
-  records: number;
-  holes: number;
-  phantoms: number;
-  /** Records whose id stands on the topic before them. */
-  doubled: number;
-  /** Rows that the connector has not come to yet. */
-  on_the_way: number;
-};
-
 export type Reconciled = {
   at: string;
   topics: TopicCounts[];
@@ -85,11 +62,8 @@ export type Reconciled = {
   withdrawn: number;
 };
 
-const listedMax = 10_000;
 // Rows that may still arrive; of more than these, all are holes.
 const missingMax = 1_000_000;
-const askedAtOnce = 1_000;
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 // The brokers' clock need not be Postgres's.
 const clocksApartMs = 10 * 60_000;
 const usualArriveWithinMs = 30_000;
@@ -102,6 +76,8 @@ export async function reconcile(options: ReconcileOptions): Promise<Reconciled> 
     connectionString: options.databaseUrl,
     application_name: 'ragline-reconcile',
   });
+  // It fails at its next query, and that is who hears of it.
+  admin.on('error', () => {});
   await admin.connect();
   try {
     const bounds = await boundsOfAll(client, options);
@@ -154,48 +130,6 @@ async function idsIn(reader: OutboxReader): Promise<IdSet> {
   return ids;
 }
 
-/** `newest`: of the rows that are on the topic, the youngest's time (ms since 1970). */
-type Found = Present & { counts: TopicCounts; phantoms: Phantom[]; newest: number };
-type Outboxes = { inOutbox: IdSet; reader: OutboxReader; withdrawn: WithdrawnOrders };
-
-async function readTopics(
-  client: TailClient,
-  bounds: ReadonlyMap<string, TopicBounds>,
-  { inOutbox, ...outboxes }: Outboxes,
-) {
-  const found = new Map<string, Found>();
-  for (const [topic, places] of bounds) {
-    const it = emptyFound(topic, places);
-    let strange: TopicRecord[] = [];
-    for await (const record of recordsOf(client, topic, places)) {
-      if (take(it, record, inOutbox)) continue;
-      strange.push(record);
-      if (strange.length < askedAtOnce) continue;
-      await judgeStrange(it, strange, outboxes);
-      strange = [];
-    }
-    await judgeStrange(it, strange, outboxes);
-    found.set(topic, it);
-  }
-  return found;
-}
-
-/** Its row may be older than all that was read: the connector was away for long, or a rebuild has written it now. */
-async function judgeStrange(
-  it: Found,
-  strange: readonly TopicRecord[],
-  { reader, withdrawn }: Omit<Outboxes, 'inOutbox'>,
-): Promise<void> {
-  const ids = strange.flatMap(({ id }) => (id !== null && uuid.test(id) ? [id] : []));
-  const known = ids.length === 0 ? new Set<string>() : await reader.known(ids);
-  for (const record of strange) {
-    if (record.id !== null && known.has(record.id)) continue;
-    it.counts.phantoms += 1;
-    withdrawn.add(it.topic, record);
-    if (it.phantoms.length < listedMax) it.phantoms.push(phantomOf(it.topic, record));
-  }
-}
-
 /** What retention takes meanwhile is passed over. */
 async function* readSpan(
   client: TailClient,
@@ -208,35 +142,6 @@ async function* readSpan(
   const at = (of: 'from' | 'end') => places.leaders.map((_, partition) => span.get(partition)?.[of] ?? 0);
   const wanted = { ...places, from: at('from'), stableEnds: at('end') };
   yield* recordsOf(client, topic, wanted, { skipsExpired: true });
-}
-
-function emptyFound(topic: string, { starts, from }: TopicBounds): Found {
-  const counts = { topic, rows: 0, records: 0, holes: 0, phantoms: 0, doubled: 0, on_the_way: 0 };
-  const partitions = starts.map((start, partition) => ({
-    hasRecords: false,
-    isCut: start > 0 && from[partition] === start,
-  }));
-  return { topic, ids: createIdSet(), partitions, counts, phantoms: [], newest: 0 };
-}
-
-/** Counts a record; whether its row was read. */
-function take({ counts, ids, partitions }: Found, record: TopicRecord, inOutbox: IdSet): boolean {
-  const partition = partitions[record.partition];
-  if (partition !== undefined) partition.hasRecords = true;
-  counts.records += 1;
-  if (record.id === null) return false;
-  if (ids.has(record.id)) counts.doubled += 1;
-  ids.add(record.id);
-  return inOutbox.has(record.id);
-}
-
-function phantomOf(topic: string, { partition, offset, id, key, headers, timestamp }: TopicRecord): Phantom {
-  const header = (name: string) => headers.find(([it]) => String(it) === name)?.[1]?.toString() ?? null;
-  return {
-    ...{ topic, partition, offset, event_id: id, key: key?.toString() ?? null },
-    ...{ event_type: header('event_type'), tenant_id: header('tenant_id') },
-    written_at: new Date(timestamp).toISOString(),
-  };
 }
 
 /** Rows that should be on their topic, being younger than what it keeps, and are not. */
