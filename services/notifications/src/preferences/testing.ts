@@ -101,11 +101,12 @@ export async function openScene() {
         await client.query('DELETE FROM notifications.digest_window');
       });
     },
-    /** As if the time of all of a tenant's windows had come. */
+    /** As if the time of all of a tenant's windows had come; what was made in this very millisecond is within them. */
     async comeDue(tenantId: string): Promise<void> {
       await inTenant(pool, tenantId, (client) =>
         client.query(
-          "UPDATE notifications.digest_window SET ends_at = now(), due_at = now() - interval '1 year'",
+          `UPDATE notifications.digest_window
+              SET ends_at = date_trunc('milliseconds', now()) + interval '1 millisecond', due_at = now() - interval '1 year'`,
         ),
       );
     },
