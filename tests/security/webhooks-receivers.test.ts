@@ -115,12 +115,13 @@ async function rawReceiver(beginning: string, more: string) {
   let isAsked = false;
   const server = net.createServer((socket) => {
     sockets.add(socket);
-    const timer = setInterval(() => more !== '' && socket.write(more), 10);
+    let timer: NodeJS.Timeout | undefined;
     socket.on('close', () => clearInterval(timer));
     socket.on('error', () => {});
     socket.once('data', () => {
       isAsked = true;
       socket.write(beginning);
+      timer = setInterval(() => more !== '' && socket.write(more), 10);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
