@@ -5,14 +5,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { topics } from '@ragline/schemas/topics';
-import { createTailClient } from '@ragline/streams/tail-client';
 import { after, before, describe, it } from 'mocha';
-import pg from 'pg';
 import type { ProgressEvent } from '../../infra/local/progress.ts';
 import { removeData } from '../../infra/local/remove-data.ts';
 import { type Stack, startStack } from '../../infra/local/start-stack.ts';
-import { boundsOf, recordsOf } from '../../tools/src/streams/topic-records.ts';
 import { eventually } from '../support/eventually.ts';
+import { bareOutbox } from './bare-outbox.ts';
 
 const key = randomUUIDv7();
 
@@ -21,6 +19,7 @@ describe('a Kafka that lost its disk while nothing ran', function () {
   let dataDir: string;
   let stack: Stack | undefined;
   let told: ProgressEvent[] = [];
+  const { query, held } = bareOutbox(() => stack);
   before(async () => {
     dataDir = await mkdtemp(join(process.env.RAGLINE_TEST_DIR ?? tmpdir(), 'lost-'));
     await start();
@@ -75,16 +74,6 @@ describe('a Kafka that lost its disk while nothing ran', function () {
 
   const warning = () => told.find(({ item, state }) => item === 'lost events' && state === 'warning')?.text;
 
-  async function query(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
-    const db = new pg.Client({ connectionString: stack?.env.DATABASE_URL });
-    await db.connect();
-    try {
-      return (await db.query(text, values)).rows;
-    } finally {
-      await db.end();
-    }
-  }
-
   /** Events of one order, one after the other; their ids. */
   async function write(count: number): Promise<string[]> {
     const ids = Array.from({ length: count }, () => randomUUIDv7());
@@ -96,20 +85,6 @@ describe('a Kafka that lost its disk while nothing ran', function () {
       );
     }
     return ids;
-  }
-
-  async function held(): Promise<(string | null)[]> {
-    const { KAFKA_BROKERS = '', KAFKA_USERNAME: username, KAFKA_PASSWORD: password } = stack?.env ?? {};
-    const kafka = { brokers: KAFKA_BROKERS.split(','), username, password };
-    const client = createTailClient({ kafka, clientId: 'test-lost-down' });
-    try {
-      const seen: (string | null)[] = [];
-      const bounds = await boundsOf(client, topics.orders.name);
-      for await (const { id } of recordsOf(client, topics.orders.name, bounds)) seen.push(id);
-      return seen;
-    } finally {
-      await client.close();
-    }
   }
 
   /** The topic has these events, each once, in this order. */

@@ -10,14 +10,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { topics } from '@ragline/schemas/topics';
-import { createTailClient } from '@ragline/streams/tail-client';
 import { after, before, describe, it } from 'mocha';
-import pg from 'pg';
 import { postgresHomeOf } from '../../infra/local/layout.mjs';
 import { removeData } from '../../infra/local/remove-data.ts';
 import { type Stack, startStack } from '../../infra/local/start-stack.ts';
-import { boundsOf, recordsOf } from '../../tools/src/streams/topic-records.ts';
 import { eventually } from '../support/eventually.ts';
+import { bareOutbox } from './bare-outbox.ts';
 
 const run = promisify(execFile);
 const patient = { withinMs: 120_000, everyMs: 500 };
@@ -27,6 +25,7 @@ describe('a restored Postgres on which the connector was started at once', funct
   let dataDir: string;
   let data: string;
   let parts: Stack | undefined;
+  const { query, held } = bareOutbox(() => parts);
   before(async () => {
     dataDir = await mkdtemp(join(process.env.RAGLINE_TEST_DIR ?? tmpdir(), 'late-'));
     data = join(postgresHomeOf(dataDir), 'data');
@@ -91,16 +90,6 @@ describe('a restored Postgres on which the connector was started at once', funct
       env: { ...process.env, RAGLINE_DATA_DIR: dataDir },
     });
 
-  async function query(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
-    const db = new pg.Client({ connectionString: parts?.env.DATABASE_URL });
-    await db.connect();
-    try {
-      return (await db.query(text, values)).rows;
-    } finally {
-      await db.end();
-    }
-  }
-
   async function write(count: number): Promise<string[]> {
     const ids = Array.from({ length: count }, () => randomUUIDv7());
     await query(
@@ -113,19 +102,6 @@ describe('a restored Postgres on which the connector was started at once', funct
   }
 
   /** The topic has these events, each once. */
-  async function arrived(ids: readonly string[]): Promise<void> {
-    const { KAFKA_BROKERS = '', KAFKA_USERNAME: username, KAFKA_PASSWORD: password } = parts?.env ?? {};
-    const kafka = { brokers: KAFKA_BROKERS.split(','), username, password };
-    const client = createTailClient({ kafka, clientId: 'test-restored-late' });
-    try {
-      await eventually(async () => {
-        const seen: (string | null)[] = [];
-        const bounds = await boundsOf(client, topics.orders.name);
-        for await (const { id } of recordsOf(client, topics.orders.name, bounds)) seen.push(id);
-        assert.deepEqual(seen.sort(), [...ids].sort());
-      }, patient);
-    } finally {
-      await client.close();
-    }
-  }
+  const arrived = (ids: readonly string[]) =>
+    eventually(async () => assert.deepEqual((await held()).sort(), [...ids].sort()), patient);
 });

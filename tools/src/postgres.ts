@@ -56,7 +56,10 @@ export function ownPostgres(env: NodeJS.ProcessEnv, running: Record<string, stri
 async function copy(folder: string): Promise<void> {
   const url = ownPostgres(process.env, readRunningEnv());
   const { uid, gid } = await stat(dataFolder());
-  const found = await readdir(folder).catch(() => []);
+  const found = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
   if (found.length > 0) throw new Error(`${folder} holds something: give it another name`);
   const home = wheelFolderOf(wheels.postgres, postgresPartsDirOf(cacheDirOf(process.env)));
   await mkdir(path.dirname(folder), { recursive: true });
